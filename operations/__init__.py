@@ -1,0 +1,1 @@
+"""The `shelfwise` command: run it all, migrate, import, rebuild, inspect."""
