@@ -1,0 +1,1 @@
+"""Redis, one multiplexed connection per process, with keys that cannot be built without a tenant."""
