@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import msgspec
 
 from operations.servers.errors import InstallationUnusable
-from operations.servers.record import Record, RolePasswords
+from operations.servers.record import Record
+from shared_kernel.database.roles import RolePasswords
 
 WRITE_DATABASE_VARIABLE = "SHELFWISE_WRITE_DATABASE_URL"
 READ_DATABASE_VARIABLE = "SHELFWISE_READ_DATABASE_URL"

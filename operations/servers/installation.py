@@ -21,8 +21,9 @@ from operations.servers.hiring import hire_keeper
 from operations.servers.keeper import KEEPER_LOCK, USERS_LOCK, Plan
 from operations.servers.locks import is_held, lock, locked, open_lock, try_lock
 from operations.servers.postgres import DEFAULT_SETTINGS, administrator_url
-from operations.servers.record import Record, RolePasswords, read_or_make_record, write_record
+from operations.servers.record import Record, read_or_make_record, write_record
 from operations.servers.valkey import valkey_url
+from shared_kernel.database.roles import RolePasswords
 
 DATA_DIR_VARIABLE = "SHELFWISE_DATA_DIR"
 DEFAULT_DATA_DIR = Path(".shelfwise")

@@ -7,17 +7,9 @@ from pathlib import Path
 import msgspec
 
 from operations.servers.errors import InstallationUnusable
+from shared_kernel.database.roles import RolePasswords
 
 RECORD_FILE = "installation.json"
-
-
-class RolePasswords(msgspec.Struct, frozen=True, kw_only=True):
-    """One password for each database role that logs in."""
-
-    write_api: str
-    read_api: str
-    projector: str
-    operator: str
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

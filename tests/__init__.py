@@ -1,0 +1,1 @@
+"""Mirrors the rooms, on real servers; plus `architecture/`, `system/` and `builders/`."""
