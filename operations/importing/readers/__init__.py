@@ -1,0 +1,1 @@
+"""Pure readers of foreign files: no database, no HTTP, no store."""
