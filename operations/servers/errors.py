@@ -1,5 +1,5 @@
 """The one way in which an installation's servers can fail to be there."""
 
 
-class InstallationUnusable(Exception):  # noqa: N818 - named for what is wrong, like every error of ours
+class InstallationUnusable(Exception):
     """The servers cannot be found or started; the message says what to do about it."""

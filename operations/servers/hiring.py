@@ -22,7 +22,7 @@ def hire_keeper(plan: Plan) -> Report:
     """
     log = Path(plan.data_dir) / "keeper.log"
     with log.open("wb") as errors:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        process = subprocess.Popen(
             [sys.executable, "-m", "operations.servers.keeper"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -95,7 +95,7 @@ def _with_running_servers(folder: Path, environment: Mapping[str, str], settings
             return record
         account = server_account()
         record = _settled(folder, record, account)
-        report = hire_keeper(_plan(folder, record, account, environment, settings))
+        report = hire_keeper(_plan(folder, record, account=account, environment=environment, settings=settings))
         record = msgspec.structs.replace(record, postgres_port=report.postgres_port, valkey_port=report.valkey_port)
         write_record(folder, record)
         return record
@@ -117,6 +117,7 @@ def _settled(folder: Path, record: Record, account: Account | None) -> Record:
 def _plan(
     folder: Path,
     record: Record,
+    *,
     account: Account | None,
     environment: Mapping[str, str],
     settings: Mapping[str, str],

@@ -1,0 +1,1 @@
+"""Answer GETs from Redis and read tables, never from the write model."""

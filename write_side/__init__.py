@@ -1,0 +1,1 @@
+"""Turn a command into a decision, rows and events, in one transaction."""
