@@ -1,0 +1,61 @@
+# Everything a person or a machine does with this project, from a bare python3 (3.11 or newer, with venv) and make.
+
+# A shim may be on PATH and still run nothing: ask each candidate to prove itself.
+PYTHON := $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
+	if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	then echo "$$candidate"; break; fi; done)
+
+# uv and pip want a home for their caches; a container's user may have none.
+ifeq ($(strip $(HOME)),)
+export HOME := $(CURDIR)/.venv/home
+endif
+
+BIN := .venv/bin
+READY := .venv/ready
+LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
+SEED ?= 1
+# The servers need room beside the tests: more workers than cores only wait for each other.
+WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check verify-real-input kill-campaign lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with everything locked by hash; quick when nothing changed
+
+run: $(READY) ## start it all on this machine, with two demo stores; Ctrl-C ends it
+	@exec $(BIN)/shelfwise up --demo
+
+test: $(READY) ## the whole suite, on real PostgreSQL and Valkey
+	$(BIN)/pytest -n $(WORKERS)
+
+check: $(READY) ## everything that needs no server: lint, format, types, seams, dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.architecture.lint
+	$(BIN)/deptry .
+
+verify-real-input: $(READY) ## import all of ../shared/data and compare every day and title with an independent sum
+	$(BIN)/pytest -n 0 -m real_input tests/system
+
+kill-campaign: $(READY) ## kill the projector 200 times at random points (SEED=…) and compare with a refold
+	SHELFWISE_KILL_SEED=$(SEED) $(BIN)/pytest -n 0 -m kill_campaign tests/system
+
+lock: $(READY) ## resolve the dependencies anew, with hashes
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --output-file requirements/production.txt
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --group dev --output-file requirements/development.txt
+
+# uv takes seconds where pip takes half a minute; where uv cannot be had or fails, pip does the same work.
+$(READY): requirements/development.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "python3 (3.11 or newer, with venv) is needed: on Debian, apt install python3 python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@mkdir -p "$$HOME" 2>/dev/null || true
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || echo "uv cannot be had; pip takes a little longer" >&2
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/development.txt \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/development.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
