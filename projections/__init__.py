@@ -1,0 +1,1 @@
+"""Folds events into read tables and Redis; rebuilds and verifies them."""

@@ -1,0 +1,32 @@
+"""What a projection's author writes: which rows an event touches, and how a row changes. No I/O, no clock, no state."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from shared_kernel.events.envelope import Event, Recorded
+from shared_kernel.views import Key, View
+
+RowT = TypeVar("RowT", bound=msgspec.Struct)
+
+# Any: a part is whatever `touches` hands to `evolve` of the same projection, and nobody else looks at it.
+Part: TypeAlias = Any
+AnyRecorded: TypeAlias = Recorded[Event]
+
+
+class Projection(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
+    """A pure fold of the log into one view.
+
+    Attributes:
+        view: the shape it fills; name and version are the projection's own.
+        handles: the event types that can touch a row; others advance the checkpoint unread.
+        touches: from an event to the rows it concerns, each with the part of the event that concerns it, so that an order
+            of a thousand lines is not scanned once per row. A key may occur more than once.
+        evolve: from the row (None: there is none) and the part to the row after it (None: delete it).
+    """
+
+    view: View[RowT]
+    handles: frozenset[type[Event]]
+    touches: Callable[[AnyRecorded], Iterable[tuple[Key, Part]]]
+    evolve: Callable[[RowT | None, Part, AnyRecorded], RowT | None]

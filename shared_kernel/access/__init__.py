@@ -1,0 +1,1 @@
+"""Who may do what: API keys, roles, the principal behind a request, and the policy each route declares."""

@@ -1,0 +1,42 @@
+"""Roles, and which of them may use a route."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Role(StrEnum):
+    """What an API key may do. `operator` is the platform's and belongs to no store."""
+
+    OWNER = "owner"
+    MANAGER = "manager"
+    CLERK = "clerk"
+    ANALYST = "analyst"
+    OPERATOR = "operator"
+
+
+class AccessPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Declared by every route; a route without one stops the boot.
+
+    Attributes:
+        name: stable, shown in the OpenAPI document.
+        roles: who may; empty with `public` only.
+        public: no key is asked for (health, schema).
+    """
+
+    name: str
+    roles: frozenset[Role] = frozenset()
+    public: bool = False
+
+
+PUBLIC = AccessPolicy(name="public", public=True)
+READ_OPERATIONS = AccessPolicy(
+    name="read_operations", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK, Role.ANALYST})
+)
+"""Catalogue, stock, orders: everybody who works in the store."""
+READ_FIGURES = AccessPolicy(name="read_figures", roles=frozenset({Role.OWNER, Role.MANAGER, Role.ANALYST}))
+"""Revenue, margin, valuation: not the till."""
+MANAGE_CATALOGUE = AccessPolicy(name="manage_catalogue", roles=frozenset({Role.OWNER, Role.MANAGER}))
+MANAGE_LOCATIONS = AccessPolicy(name="manage_locations", roles=frozenset({Role.OWNER, Role.MANAGER}))
+MOVE_STOCK = AccessPolicy(name="move_stock", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK}))
+SELL = AccessPolicy(name="sell", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK}))

@@ -1,0 +1,57 @@
+"""Connection pools whose every wait has a bound."""
+
+from typing import TypeAlias
+
+import asyncpg
+import msgspec
+
+Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+Pool: TypeAlias = asyncpg.Pool
+
+
+class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How many connections, and how long anything on them may take. Seconds."""
+
+    application_name: str
+    min_size: int = 1
+    max_size: int = 10
+    acquire_timeout_seconds: float = 1.5
+    """Below the two seconds in which the contract answers 503."""
+    command_timeout_seconds: float = 10.0
+    """Ends the wait for a backend that hangs, which no health check notices."""
+    statement_timeout_seconds: float = 8.0
+    idle_in_transaction_timeout_seconds: float = 5.0
+    """A frozen process loses its locks after this long: the log's head and the leases depend on it."""
+    lock_timeout_seconds: float = 4.0
+
+
+async def _keep_session(_connection: Connection) -> None:
+    """No reset query at release: all session state here is SET LOCAL, which ends with its transaction."""
+
+
+def build_pool(url: str, settings: PoolSettings) -> Pool:
+    """A pool that connects when entered (`async with`), never before.
+
+    Args:
+        url: `postgresql://role:password@host:port/database`.
+        settings: sizes and bounds.
+    """
+    milliseconds = {
+        "statement_timeout": settings.statement_timeout_seconds,
+        "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_seconds,
+        "lock_timeout": settings.lock_timeout_seconds,
+    }
+    return asyncpg.create_pool(
+        url,
+        min_size=settings.min_size,
+        max_size=settings.max_size,
+        command_timeout=settings.command_timeout_seconds,
+        timeout=settings.acquire_timeout_seconds,
+        max_inactive_connection_lifetime=300,
+        reset=_keep_session,
+        server_settings={
+            "application_name": settings.application_name,
+            "jit": "off",
+            **{name: str(int(seconds * 1000)) for name, seconds in milliseconds.items()},
+        },
+    )

@@ -1,0 +1,73 @@
+"""Transactions that carry their tenant: begin and tenant travel in one round trip, and leaving without a commit rolls back."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+
+from shared_kernel.database.pool import Connection, Pool
+from shared_kernel.errors import UnavailableError
+
+_ROLLBACK_TIMEOUT_SECONDS = 2.0
+BEGIN_WRITE = "BEGIN"
+BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class DatabaseUnavailableError(UnavailableError):
+    """PostgreSQL does not answer, or has no connection free in time."""
+
+    code = "database_unavailable"
+
+
+def tenant_setting(tenant_id: UUID) -> str:
+    """The statement that names the tenant to every row-level security policy, for this transaction only.
+
+    A UUID's text is hexadecimal and dashes, so it can stand in the statement: the simple protocol, which lets several
+    statements share a round trip, binds no parameters.
+    """
+    return f"SET LOCAL app.tenant_id = '{UUID(bytes=tenant_id.bytes)}'"
+
+
+@asynccontextmanager
+async def transaction(
+    pool: Pool, *, begin: str = BEGIN_WRITE, tenant_id: UUID | None, preamble: str = ""
+) -> AsyncIterator[Connection]:
+    """A transaction that ends rolled back unless the block ran COMMIT itself.
+
+    Args:
+        pool: of the role that acts.
+        begin: one of this module's BEGIN constants.
+        tenant_id: whose rows may be seen; None for roles whose policies cross tenants.
+        preamble: further statements without parameters, to run in the first round trip.
+
+    Raises:
+        DatabaseUnavailableError: no connection in time.
+    """
+    connection = await _acquire(pool)
+    try:
+        statements = [begin, *([tenant_setting(tenant_id)] if tenant_id else []), *([preamble] if preamble else [])]
+        await connection.execute("; ".join(statements))
+        yield connection
+    finally:
+        await _release(pool, connection)
+
+
+async def _acquire(pool: Pool) -> Connection:
+    try:
+        return await pool.acquire(timeout=1.5)
+    except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError) as error:
+        message = "the database is not answering; try again"
+        raise DatabaseUnavailableError(message) from error
+
+
+async def _release(pool: Pool, connection: Connection) -> None:
+    if connection.is_closed():
+        await pool.release(connection)
+        return
+    if connection.is_in_transaction():
+        try:
+            await connection.execute("ROLLBACK", timeout=_ROLLBACK_TIMEOUT_SECONDS)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection.terminate()
+    await pool.release(connection)

@@ -1,0 +1,87 @@
+"""After a commit the write side rings: a hint that wakes projectors and tells readers the head, and an arq job a shard.
+
+Nothing is lost when a ring is: the projector sweeps, readers ask the log. So ringing never delays or fails a command.
+"""
+
+import asyncio
+import time
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from arq.connections import ArqRedis
+from redis.exceptions import RedisError
+
+from shared_kernel.log.partitions import shard_of
+from shared_kernel.redis.keys import DOORBELL_CHANNEL, head_key
+from shared_kernel.redis.multiplexed import MultiplexedRedis, RedisUnavailable
+from shared_kernel.redis.scripts import Script
+
+DRAIN_SHARD_JOB = "drain_shard"
+ARQ_QUEUE = "sw:arq:shards"
+HEAD_TTL_MILLISECONDS = 5_000
+"""A head older than this is not believed: whoever reads asks the log again."""
+_JOB_INTERVAL_SECONDS = 0.25
+"""At most four arq jobs a second and shard: the hint wakes, the job is the second path."""
+
+RAISE_HEAD = Script(
+    """
+    local known = tonumber(redis.call('GET', KEYS[1]) or '0')
+    if tonumber(ARGV[1]) >= known then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+    return 1
+    """
+)
+
+log = structlog.get_logger()
+
+
+class Doorbell(Protocol):
+    """What command execution needs: tell others that a tenant's log grew."""
+
+    def ring(self, tenant_id: UUID, position: int) -> None:
+        """Return at once; the ringing happens beside."""
+        ...
+
+
+class RedisDoorbell:
+    """Rings through Redis: heads and hints in one pipeline per turn of the loop, arq jobs at a bounded rate."""
+
+    def __init__(self, redis: MultiplexedRedis, jobs: ArqRedis) -> None:
+        self._redis = redis
+        self._jobs = jobs
+        self._pending: dict[UUID, int] = {}
+        self._ringing: asyncio.Task[None] | None = None
+        self._next_job_at: dict[int, float] = {}
+
+    def ring(self, tenant_id: UUID, position: int) -> None:
+        """Note the news, and make sure somebody is spreading it."""
+        self._pending[tenant_id] = max(position, self._pending.get(tenant_id, 0))
+        if self._ringing is None or self._ringing.done():
+            self._ringing = asyncio.create_task(self._spread(), name="doorbell")
+
+    async def aclose(self) -> None:
+        """Let what is being spread arrive, for a bounded time."""
+        if self._ringing is not None:
+            await asyncio.wait({self._ringing}, timeout=1.0)
+
+    async def _spread(self) -> None:
+        while self._pending:
+            news, self._pending = self._pending, {}
+            try:
+                await asyncio.gather(*(self._hint(tenant_id, position) for tenant_id, position in news.items()))
+                await self._enqueue({shard_of(tenant_id) for tenant_id in news})
+            except (RedisUnavailable, RedisError, OSError) as error:
+                log.debug("doorbell_not_heard", tenants=len(news), reason=type(error).__name__)
+
+    async def _hint(self, tenant_id: UUID, position: int) -> None:
+        await asyncio.gather(
+            RAISE_HEAD.call(self._redis, keys=[head_key(tenant_id)], args=[position, HEAD_TTL_MILLISECONDS]),
+            self._redis.call("PUBLISH", DOORBELL_CHANNEL, f"{shard_of(tenant_id)}"),
+        )
+
+    async def _enqueue(self, shards: set[int]) -> None:
+        now = time.monotonic()
+        for shard in shards:
+            if self._next_job_at.get(shard, 0.0) <= now:
+                self._next_job_at[shard] = now + _JOB_INTERVAL_SECONDS
+                await self._jobs.enqueue_job(DRAIN_SHARD_JOB, shard, _job_id=f"shard-{shard}", _queue_name=ARQ_QUEUE)

@@ -1,0 +1,117 @@
+"""The kinds of error there are. Slices raise named errors of these kinds and know no HTTP; `http.problems` maps kinds to it."""
+
+from typing import ClassVar
+
+import msgspec
+
+
+class FieldError(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing wrong with a request: where (RFC 6901 pointer, or a parameter's name), which rule, and in words."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class ShelfWiseError(Exception):
+    """What a client may be told: a stable snake_case code and one sentence that says what to do."""
+
+    code: ClassVar[str] = "error"
+    title: ClassVar[str] = "Error"
+
+    def __init__(self, detail: str, *, errors: tuple[FieldError, ...] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors
+
+
+class MalformedError(ShelfWiseError):
+    """The request cannot be read at all (400)."""
+
+    code = "malformed"
+    title = "The request cannot be read"
+
+
+class UnauthenticatedError(ShelfWiseError):
+    """No valid key (401); never says which part was wrong."""
+
+    code = "unauthenticated"
+    title = "Authentication is required"
+
+
+class ForbiddenError(ShelfWiseError):
+    """The key's role may not do this (403)."""
+
+    code = "forbidden"
+    title = "Not allowed for this role"
+
+
+class NotFoundError(ShelfWiseError):
+    """It does not exist for this tenant (404)."""
+
+    code = "not_found"
+    title = "Not found"
+
+
+class ConflictError(ShelfWiseError):
+    """A rule of the business or a unique key says no (409)."""
+
+    code = "conflict"
+    title = "Conflict with the current state"
+
+
+class PreconditionFailedError(ShelfWiseError):
+    """`If-Match` names another version than the current one (412)."""
+
+    code = "precondition_failed"
+    title = "The resource has changed"
+
+
+class PreconditionRequiredError(ShelfWiseError):
+    """`If-Match` is required here and absent (428)."""
+
+    code = "precondition_required"
+    title = "If-Match is required"
+
+
+class TooLargeError(ShelfWiseError):
+    """The body is past its bound (413)."""
+
+    code = "too_large"
+    title = "The body is too large"
+
+
+class UnsupportedMediaTypeError(ShelfWiseError):
+    """The body is not of a type this route takes (415)."""
+
+    code = "unsupported_media_type"
+    title = "Unsupported media type"
+
+
+class InvalidError(ShelfWiseError):
+    """Well-formed, but breaks a field's rule (422); carries every breach at once."""
+
+    code = "invalid"
+    title = "The request is not valid"
+
+
+class RateLimitedError(ShelfWiseError):
+    """Over a limit (429)."""
+
+    code = "rate_limited"
+    title = "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class UnavailableError(ShelfWiseError):
+    """A dependency is down, saturated or behind (503)."""
+
+    code = "unavailable"
+    title = "Temporarily unavailable"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds

@@ -1,0 +1,76 @@
+"""Stream `edition` (id: the edition's)."""
+
+from uuid import UUID
+
+import msgspec
+
+from shared_kernel.events.envelope import Event
+
+
+class Contributor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who made the book, and as what: `author`, `editor`, `translator`, `illustrator`, `narrator`, `other`."""
+
+    name: str
+    role: str
+
+
+class EditionCreated(Event):
+    """The store sells this edition. Version 1 had `authors: [name]` in place of `contributors`.
+
+    `published_on` is a date of reduced precision (ISO 8601-2: `1813-01-28`, `1813-01`, `1813`, `-0750`).
+    """
+
+    stream_type = "edition"
+    schema_version = 2
+
+    edition_id: UUID
+    sku: str
+    isbn13: str | None
+    title: str
+    contributors: tuple[Contributor, ...]
+    format: str
+    publisher: str | None
+    published_on: str | None
+    language: str | None
+    subjects: tuple[str, ...]
+    tax_class: str
+    currency: str
+    list_price_minor: int
+    popularity: int | None
+
+
+class EditionRevised(Event):
+    """Bibliographic facts changed: all of them as they stand now, and the names of those that differ."""
+
+    stream_type = "edition"
+
+    edition_id: UUID
+    title: str
+    contributors: tuple[Contributor, ...]
+    format: str
+    publisher: str | None
+    published_on: str | None
+    language: str | None
+    subjects: tuple[str, ...]
+    tax_class: str
+    changed: tuple[str, ...]
+
+
+class EditionPriced(Event):
+    """The list price is now this."""
+
+    stream_type = "edition"
+
+    edition_id: UUID
+    currency: str
+    list_price_minor: int
+    previous_price_minor: int
+
+
+class EditionDiscontinued(Event):
+    """No longer for sale; stock and history stay."""
+
+    stream_type = "edition"
+
+    edition_id: UUID
+    reason: str

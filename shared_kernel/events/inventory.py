@@ -1,0 +1,101 @@
+"""Stream `location` (id: the location's) and stream `stock` (id: of one edition's stock at one location).
+
+Every stock event carries what stands after it: `on_hand` and `reserved` in copies, `value_minor` as the cost of all copies on hand
+(moving average: what leaves takes its share of the value along).
+"""
+
+from typing import ClassVar
+from uuid import UUID
+
+from shared_kernel.events.envelope import Event
+
+
+class LocationOpened(Event):
+    """The store has a place that holds stock: a `shop` or a `warehouse`."""
+
+    stream_type = "location"
+
+    location_id: UUID
+    name: str
+    kind: str
+
+
+class StockEvent(Event):
+    """What all stock events share. `delta` is the change of copies on hand, `reserved_delta` of those promised."""
+
+    stream_type = "stock"
+    movement: ClassVar[str]
+
+    location_id: UUID
+    edition_id: UUID
+    delta: int
+    reserved_delta: int
+    on_hand: int
+    reserved: int
+    value_minor: int
+
+
+class StockReceived(StockEvent):
+    """Copies came from a supplier at a unit cost."""
+
+    movement = "receipt"
+
+    receipt_id: UUID
+    unit_cost_minor: int
+
+
+class StockAdjusted(StockEvent):
+    """Somebody corrected the figure, and said why."""
+
+    movement = "adjustment"
+
+    reason: str
+
+
+class StockCounted(StockEvent):
+    """Somebody counted the shelf; `delta` is what the books were off by."""
+
+    movement = "count"
+
+    counted: int
+
+
+class StockTransferred(StockEvent):
+    """Copies moved between two locations; one event at each of them."""
+
+    movement = "transfer"
+
+    transfer_id: UUID
+    other_location_id: UUID
+
+
+class StockReserved(StockEvent):
+    """An order promised copies."""
+
+    movement = "reservation"
+
+    order_id: UUID
+
+
+class StockReleased(StockEvent):
+    """A cancelled order gave its promise back."""
+
+    movement = "release"
+
+    order_id: UUID
+
+
+class StockShipped(StockEvent):
+    """A fulfilment took copies off hand; those that were promised are no longer."""
+
+    movement = "shipment"
+
+    order_id: UUID
+
+
+class StockReturned(StockEvent):
+    """Copies came back from a customer."""
+
+    movement = "return"
+
+    return_id: UUID

@@ -1,0 +1,104 @@
+"""Stream `order` (id: the order's) and stream `return` (id: the return's, where there is no receipt)."""
+
+from uuid import UUID
+
+import msgspec
+
+from shared_kernel.events.envelope import Event
+
+
+class OrderedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line with its price, tax and cost as they stood: nothing about it changes when the catalogue does.
+
+    `net_minor + tax_minor = total_minor`, after `discount_minor`; `cost_minor` is of all copies, by moving average.
+    """
+
+    line_id: UUID
+    edition_id: UUID
+    sku: str
+    title: str
+    authors: tuple[str, ...]
+    quantity: int
+    unit_price_minor: int
+    discount_minor: int
+    net_minor: int
+    tax_minor: int
+    total_minor: int
+    cost_minor: int
+    tax_rate_basis_points: int
+
+
+class FulfilledLine(msgspec.Struct, frozen=True, kw_only=True):
+    """How many copies of a line left, and how many have by now."""
+
+    line_id: UUID
+    edition_id: UUID
+    quantity: int
+    fulfilled_quantity: int
+
+
+class OrderPlaced(Event):
+    """A customer ordered, prices are fixed and copies promised. `source` names an import, else null."""
+
+    stream_type = "order"
+
+    order_id: UUID
+    number: str
+    location_id: UUID
+    location_name: str
+    channel: str
+    currency: str
+    lines: tuple[OrderedLine, ...]
+    item_count: int
+    net_minor: int
+    tax_minor: int
+    total_minor: int
+    status: str
+    source: str | None
+
+
+class OrderFulfilled(Event):
+    """Some or all copies left. `status` and `fulfilment_status` are the order's from here on."""
+
+    stream_type = "order"
+
+    order_id: UUID
+    fulfilment_id: UUID
+    lines: tuple[FulfilledLine, ...]
+    fulfilment_status: str
+    status: str
+
+
+class OrderCancelled(Event):
+    """Undone before anything left: the lines and sums that no longer count."""
+
+    stream_type = "order"
+
+    order_id: UUID
+    reason: str
+    location_id: UUID
+    location_name: str
+    channel: str
+    currency: str
+    lines: tuple[OrderedLine, ...]
+    net_minor: int
+    tax_minor: int
+    total_minor: int
+
+
+class GoodsReturned(Event):
+    """Copies came back; amounts are positive, and what reads them subtracts. `order_id` is null without a receipt."""
+
+    stream_type = "return"
+
+    return_id: UUID
+    order_id: UUID | None
+    location_id: UUID
+    location_name: str
+    channel: str
+    currency: str
+    lines: tuple[OrderedLine, ...]
+    net_minor: int
+    tax_minor: int
+    total_minor: int
+    source: str | None
