@@ -10,6 +10,10 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/.venv/home
 endif
 
+# A company's own certificates are in the system's store, which pip reads and uv only when asked.
+export UV_SYSTEM_CERTS := 1
+export UV_NATIVE_TLS := 1
+
 BIN := .venv/bin
 READY := .venv/ready
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
@@ -46,15 +50,17 @@ kill-campaign: $(READY) ## kill the projector 200 times at random points (SEED=â
 	SHELFWISE_KILL_SEED=$(SEED) $(BIN)/pytest -n 0 -m kill_campaign tests/system
 
 lock: $(READY) ## resolve the dependencies anew, with hashes
+	echo uv | $(BIN)/uv pip compile - $(LOCK_OPTIONS) --output-file requirements/uv.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --output-file requirements/production.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --group dev --output-file requirements/development.txt
 
 # uv takes seconds where pip takes half a minute; where uv cannot be had or fails, pip does the same work.
-$(READY): requirements/development.txt pyproject.toml
+$(READY): requirements/development.txt requirements/uv.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "python3 (3.11 or newer, with venv) is needed: on Debian, apt install python3 python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
 	@mkdir -p "$$HOME" 2>/dev/null || true
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || echo "uv cannot be had; pip takes a little longer" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/uv.txt \
+		|| echo "uv cannot be had; pip takes a little longer" >&2
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/development.txt \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/development.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
