@@ -58,9 +58,7 @@ def read_csv_catalogue(path: Path) -> Iterator[CatalogueRow | RejectedRow]:
 def _row(record: Record, cells: Mapping[str, str]) -> CatalogueRow | RejectedRow:
     try:
         isbn, sku = cells.get("isbn13", "").strip(), cells.get("sku", "").strip()
-        price, currency = cells.get("list_price", "").strip(), cells.get("currency", "").strip()
-        if bool(price) != bool(currency):
-            raise FieldProblem("missing", field="currency" if price else "list_price")
+        currency = cells.get("currency", "").strip()
         return field_rules.checked(
             field_rules.ForeignRow(
                 line=record.line,
@@ -73,13 +71,19 @@ def _row(record: Record, cells: Mapping[str, str]) -> CatalogueRow | RejectedRow
                 published_on=cells.get("published_on", "").strip(),
                 language=cells.get("language", ""),
                 subjects=cells.get("subjects", "").split(";"),
-                list_price_minor=field_rules.price_minor(price, code=currency) if price else None,
+                list_price_minor=_price_minor(cells.get("list_price", "").strip(), currency=currency),
                 currency=currency or None,
                 popularity=field_rules.popularity(cells.get("popularity", "").strip()),
             )
         )
     except FieldProblem as problem:
         return problem.rejected(record.line)
+
+
+def _price_minor(price: str, *, currency: str) -> int | None:
+    if bool(price) != bool(currency):
+        raise FieldProblem("missing", field="currency" if price else "list_price")
+    return field_rules.price_minor(price, code=currency) if price else None
 
 
 def _contributors(cell: str) -> Iterator[tuple[str, str]]:

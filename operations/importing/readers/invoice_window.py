@@ -1,9 +1,9 @@
 """Gathers an invoice's scattered lines in bounded memory.
 
-The lines of 697 invoices resume after another invoice has begun, at most 327 lines later, and no invoice spans more than
-675 lines. An invoice is held open until 2,000 lines have passed since its last one, or 20,000 since its first, whichever
-comes sooner; so no more than 20,000 lines are ever held. Only the numbers of closed invoices are kept for the whole file,
-since a line that comes too late must be told, not counted twice: some 100 bytes an invoice.
+In the real file the lines of 697 invoices resume after another invoice has begun, at most 327 lines later, and no
+invoice spans more than 675 lines. An invoice is held open until 2,000 lines have passed since its last one, or 20,000
+since its first, whichever comes sooner; so no more than 20,000 lines are ever held. Only the numbers of closed invoices
+are kept for the whole file, since a line that comes too late must be told, not counted twice: some 100 bytes each.
 """
 
 from collections.abc import Iterator
@@ -42,9 +42,7 @@ class InvoiceWindow(Generic[Line]):
         held = self._open.get(number)
         if held is None:
             if number in self._closed:
-                return (
-                    f"resumed_too_late: {WINDOW_LINES} lines after its invoice's last, or {SPAN_LINES} after its first"
-                )
+                return "resumed_too_late"
             if self._is_full:
                 return None
             held = self._open[number] = _Open(at=self._at)

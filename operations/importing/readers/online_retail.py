@@ -1,12 +1,12 @@
 """UCI Online Retail II, 2009-2010: a year of a real shop's invoices.
 
 The goods are not books; a store that replays them maps the k-th best-selling code (`sales_rank`) onto its k-th book.
-Which lines are goods is the data's rule: the stock code is five digits and at most three letters, and the price is above
-zero. Every other line is counted by kind, never dropped silently.
+Which lines are goods is the data's rule: the stock code is five digits and at most three letters, and the price is
+above zero. Every other line is counted by kind, never dropped silently.
 
-In the file a `C` before the invoice's number marks a cancellation: on goods it has negative quantities only, and no other
-invoice has any. So the sign of a line's quantity alone decides: above zero is a sale, below zero a return without a
-receipt, and an invoice that had both would be both.
+In the file a `C` before the invoice's number marks a cancellation: on goods it has negative quantities only, and no
+other invoice has any. So the sign of a line's quantity alone decides: above zero is a sale, below zero a return without
+a receipt, and an invoice that had both would be both.
 
 Customers are personal data and are not read.
 Source: archive.ics.uci.edu/dataset/502 (CC BY 4.0).
