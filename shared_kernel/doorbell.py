@@ -13,8 +13,9 @@ from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
 from shared_kernel.log.partitions import shard_of
-from shared_kernel.redis.keys import DOORBELL_CHANNEL, head_key
-from shared_kernel.redis.multiplexed import MultiplexedRedis, RedisUnavailable
+from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
+from shared_kernel.redis.keys import DOORBELL_CHANNEL, TenantKeys
+from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.redis.scripts import Script
 
 DRAIN_SHARD_JOB = "drain_shard"
@@ -70,12 +71,14 @@ class RedisDoorbell:
             try:
                 await asyncio.gather(*(self._hint(tenant_id, position) for tenant_id, position in news.items()))
                 await self._enqueue({shard_of(tenant_id) for tenant_id in news})
-            except (RedisUnavailable, RedisError, OSError) as error:
+            except (RedisUnavailable, RedisReplyError, RedisError, OSError) as error:
                 log.debug("doorbell_not_heard", tenants=len(news), reason=type(error).__name__)
 
     async def _hint(self, tenant_id: UUID, position: int) -> None:
         await asyncio.gather(
-            RAISE_HEAD.call(self._redis, keys=[head_key(tenant_id)], args=[position, HEAD_TTL_MILLISECONDS]),
+            RAISE_HEAD.run(
+                self._redis, keys=[TenantKeys(tenant_id).head_key()], args=[position, HEAD_TTL_MILLISECONDS]
+            ),
             self._redis.call("PUBLISH", DOORBELL_CHANNEL, f"{shard_of(tenant_id)}"),
         )
 
