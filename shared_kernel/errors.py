@@ -1,5 +1,6 @@
 """The kinds of error there are. Slices raise named errors of these kinds and know no HTTP; `http.problems` maps kinds to it."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import msgspec
@@ -18,6 +19,10 @@ class ShelfWiseError(Exception):
 
     code: ClassVar[str] = "error"
     title: ClassVar[str] = "Error"
+    retry_after_seconds: int | None = None
+    """When trying again makes sense, where it does."""
+    position: int | None = None
+    """Up to which position of the tenant's log this was decided, where an answer can change with it."""
 
     def __init__(self, detail: str, *, errors: tuple[FieldError, ...] = ()) -> None:
         super().__init__(detail)
@@ -46,11 +51,29 @@ class ForbiddenError(ShelfWiseError):
     title = "Not allowed for this role"
 
 
+class NotAcceptableError(ShelfWiseError):
+    """The client accepts none of the types this is served as (406)."""
+
+    code = "not_acceptable"
+    title = "Not acceptable"
+
+
+class MethodNotAllowedError(ShelfWiseError):
+    """The path exists, not with this method (405)."""
+
+    code = "method_not_allowed"
+    title = "Method not allowed"
+
+
 class NotFoundError(ShelfWiseError):
     """It does not exist for this tenant (404)."""
 
     code = "not_found"
     title = "Not found"
+
+    def __init__(self, detail: str, *, position: int | None = None) -> None:
+        super().__init__(detail)
+        self.position = position
 
 
 class ConflictError(ShelfWiseError):
@@ -58,6 +81,17 @@ class ConflictError(ShelfWiseError):
 
     code = "conflict"
     title = "Conflict with the current state"
+
+
+class InFlightError(ConflictError):
+    """A request with the same Idempotency-Key is being decided right now (409, try again)."""
+
+    code = "idempotency_key_in_flight"
+    title = "The same request is in flight"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class PreconditionFailedError(ShelfWiseError):
@@ -101,9 +135,11 @@ class RateLimitedError(ShelfWiseError):
     code = "rate_limited"
     title = "Too many requests"
 
-    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+    def __init__(self, detail: str, *, retry_after_seconds: int, fields: Mapping[str, str] | None = None) -> None:
+        """Take beside the detail the limits' own response fields, as `rate_limits.headers.headers` renders them."""
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+        self.fields = fields or {}
 
 
 class UnavailableError(ShelfWiseError):
