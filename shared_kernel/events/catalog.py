@@ -40,7 +40,10 @@ class EditionCreated(Event):
 
 
 class EditionRevised(Event):
-    """Bibliographic facts changed: all of them as they stand now, and the names of those that differ."""
+    """Bibliographic facts changed: all of them as they stand now, and the names of those that differ.
+
+    Title and contributors also as they stood before: a search index must know which of its terms no longer lead here.
+    """
 
     stream_type = "edition"
 
@@ -54,6 +57,8 @@ class EditionRevised(Event):
     subjects: tuple[str, ...]
     tax_class: str
     changed: tuple[str, ...]
+    previous_title: str
+    previous_contributors: tuple[Contributor, ...]
 
 
 class EditionPriced(Event):
