@@ -26,7 +26,7 @@ _MUSIC_PREFIX = "9790"
 _CONVERTIBLE_PREFIX = "978"
 
 
-class InvalidIsbn(ValueError):  # noqa: N818 - named like the library's own InvalidChecksum, InvalidLength
+class InvalidIsbn(ValueError):
     """The text is not an ISBN; `reason` is stable and may be shown to a client."""
 
     def __init__(self, reason: InvalidIsbnReason) -> None:

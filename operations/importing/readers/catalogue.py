@@ -47,11 +47,11 @@ class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
     field: str | None = None
 
 
-class UnreadableFile(ValueError):  # noqa: N818 - it says what the file is, and is shown to the operator
+class UnreadableFile(ValueError):
     """The file is not of the format it was said to be; nothing of it was read."""
 
 
-class FieldProblem(ValueError):  # noqa: N818 - never leaves the readers, which turn it into a RejectedRow
+class FieldProblem(ValueError):
     """One field breaks one rule."""
 
     def __init__(self, reason: str, *, field: str) -> None:
