@@ -77,7 +77,7 @@ class AddressLimiter:
 
 
 class RateLimiter:
-    """The write side's limits: one script call a request. (The read side embeds the same Lua in its own script.)"""
+    """The write side's limits: one script call a request; the read side embeds the same Lua in its own script."""
 
     def __init__(self, redis: MultiplexedRedis, settings: RateLimitSettings, *, local_share: LocalShare) -> None:
         self._redis = redis

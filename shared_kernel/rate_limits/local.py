@@ -5,6 +5,8 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Final, Generic, TypeVar
 
+import msgspec
+
 from shared_kernel.rate_limits.gcra import Bucket, Decision, Drawn, draw
 
 Key = TypeVar("Key", bound=Hashable)
@@ -43,24 +45,28 @@ class LocalGcra(Generic[Key]):
         if len(self._tats_us) > self._max_keys:
             self._tats_us.popitem(last=False)
 
+    def see(self, key: Key) -> None:
+        """Count as seen, without a draw: whoever keeps knocking is not forgotten for being refused."""
+        if key in self._tats_us:
+            self._tats_us.move_to_end(key)
+
 
 def admit_all(limits: Sequence[tuple[LocalGcra[Key], Key]], *, now_us: int, cost: int) -> list[Decision]:
     """Draw from every bucket, or, if one refuses, from none; the decisions then tell what each still has."""
     looked = [limiter.look(key, now_us=now_us, cost=cost) for limiter, key in limits]
     if not all(drawn.decision.allowed for drawn in looked):
-        untouched = [limiter.look(key, now_us=now_us, cost=0).decision for limiter, key in limits]
-        return [
-            Decision(
-                allowed=drawn.decision.allowed,
-                remaining=left.remaining,
-                retry_after_us=drawn.decision.retry_after_us,
-                reset_us=left.reset_us,
-            )
-            for drawn, left in zip(looked, untouched, strict=True)
-        ]
+        return [_refused(*limit, drawn.decision, now_us=now_us) for limit, drawn in zip(limits, looked, strict=True)]
     for (limiter, key), drawn in zip(limits, looked, strict=True):
-        limiter.store(key, drawn.tat_us)
+        if drawn.tat_us > now_us:  # a full bucket needs no memory
+            limiter.store(key, drawn.tat_us)
     return [drawn.decision for drawn in looked]
+
+
+def _refused(limiter: LocalGcra[Key], key: Key, decision: Decision, *, now_us: int) -> Decision:
+    """Keep what this limit says, but show what it has left when nothing is drawn."""
+    limiter.see(key)
+    left = limiter.look(key, now_us=now_us, cost=0).decision
+    return msgspec.structs.replace(decision, remaining=left.remaining, reset_us=left.reset_us)
 
 
 def address_key(address: str) -> str:

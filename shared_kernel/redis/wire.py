@@ -145,7 +145,7 @@ class Wire(asyncio.Protocol):
         self._timer = self._loop.call_later(max(next_look_at - now, _ONE_POLL_SECONDS), self._look_once_more)
 
     def _expire_waiting(self, now: float) -> float:
-        """Fail those past their time and return when the next one is due (infinity: nobody waits)."""
+        """Fail those past their time and return when the next one, perhaps one that is yet to come, can be due."""
         timeout_seconds = self._limits.timeout_seconds
         while self._timed_out < len(self._awaited):
             awaited = self._awaited[self._timed_out]
@@ -153,4 +153,4 @@ class Wire(asyncio.Protocol):
                 return awaited.sent_at + timeout_seconds
             awaited.fail(RedisTimeout(f"Redis has not answered within {timeout_seconds} s"))
             self._timed_out += 1
-        return float("inf")
+        return now + timeout_seconds
