@@ -54,7 +54,9 @@ def _understood(printed: bytes, log: Path) -> Report:
 
 def _environment() -> dict[str, str]:
     # The very code that runs here, whatever else is installed; and nobody's secrets.
+    own_code = f"{Path(__file__).resolve().parents[2]}"
+    given = os.environ.get("PYTHONPATH", "")
     return {
         "PATH": os.environ.get("PATH", os.defpath),
-        "PYTHONPATH": f"{Path(__file__).resolve().parents[2]}",
+        "PYTHONPATH": f"{own_code}{os.pathsep}{given}" if given else own_code,
     }

@@ -1,0 +1,38 @@
+"""A child ends with its parent, however the parent ends."""
+
+import subprocess
+import sys
+
+CHILD = """
+import os, signal, sys
+from shared_kernel.process import die_with_parent
+die_with_parent(parent_pid={parent}, death_signal=signal.{death_signal})
+print(os.getpid(), flush=True)
+signal.pause()
+"""
+PARENT = """
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {child!r}.replace("PARENT", str(os.getpid()))])
+child.wait()
+"""
+
+
+def test_a_child_ends_when_its_parent_is_killed() -> None:
+    """The child holds the pipe's other end: that it closes shows that the child is gone."""
+    child = CHILD.format(parent="PARENT", death_signal="SIGTERM")
+    parent = subprocess.Popen([sys.executable, "-c", PARENT.format(child=child)], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    with parent:
+        assert int(parent.stdout.readline()) != parent.pid
+        parent.kill()
+        # Raises after 30 s if the child lives on.
+        rest, _ = parent.communicate(timeout=30)
+        assert rest == b""
+
+
+def test_a_child_whose_parent_ended_before_it_asked_ends_at_once() -> None:
+    """Nobody would send the signal any more, so it sends it to itself."""
+    program = CHILD.format(parent=1, death_signal="SIGKILL")
+    orphan = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+    assert orphan.returncode == -9
+    assert orphan.stdout == b""
