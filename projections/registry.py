@@ -1,0 +1,57 @@
+"""Every projection there is, in one list."""
+
+from typing import Any, TypeAlias
+
+from projections import (
+    best_sellers,
+    edition_catalogue,
+    edition_search,
+    kpis,
+    locations,
+    order_detail,
+    order_list,
+    principal,
+    sales,
+    stock_levels,
+    stock_movements,
+    store,
+    store_counts,
+)
+from projections.fold import Projection
+
+# Any: rows of every view side by side; each projection's own types agree with each other.
+AnyProjection: TypeAlias = Projection[Any]
+
+PROJECTIONS: tuple[AnyProjection, ...] = (
+    store.PROJECTION,
+    principal.PROJECTION,
+    locations.PROJECTION,
+    edition_catalogue.PROJECTION,
+    edition_search.PROJECTION,
+    stock_levels.PROJECTION,
+    stock_movements.PROJECTION,
+    order_list.PROJECTION,
+    order_detail.PROJECTION,
+    store_counts.PROJECTION,
+    sales.PROJECTION,
+    best_sellers.PROJECTION,
+    kpis.PROJECTION,
+)
+
+_BY_NAME = {projection.view.name: projection for projection in PROJECTIONS}
+
+
+class UnknownProjectionError(LookupError):
+    """No projection has this name; the message lists those there are."""
+
+
+def projection_named(name: str) -> AnyProjection:
+    """The projection of a view's name.
+
+    Raises:
+        UnknownProjectionError: there is none.
+    """
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        raise UnknownProjectionError(f"no projection {name}; there are {', '.join(sorted(_BY_NAME))}") from None

@@ -1,0 +1,1 @@
+"""Who stands behind an API key, for the read side."""

@@ -1,0 +1,1 @@
+"""What is on the shelves now, per edition and location."""

@@ -1,0 +1,1 @@
+"""The store itself: its name, currency, time zone."""
