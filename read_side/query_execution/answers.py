@@ -1,0 +1,54 @@
+"""What a view's fetch is given, and what it returns."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from shared_kernel.database.pool import Connection
+from shared_kernel.redis.state import ProjectionState
+
+QueryT = TypeVar("QueryT", bound=msgspec.Struct)
+# Any: asyncpg ships no types, and a record has a column of every type.
+Record: TypeAlias = Any
+Argument: TypeAlias = Any
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One REPEATABLE READ, READ ONLY transaction of one tenant, and the state that its rows belong to."""
+
+    connection: Connection
+    tenant_id: UUID
+    state: ProjectionState
+
+    async def rows(self, statement: str, *arguments: Argument) -> list[Record]:
+        """All rows; the statement's $1 is the tenant, $2 the build, and the arguments begin at $3."""
+        records: list[Record] = await self.connection.fetch(statement, self.tenant_id, self.state.build, *arguments)
+        return records
+
+    async def row(self, statement: str, *arguments: Argument) -> Record | None:
+        """The first row or None; parameters as in `rows`."""
+        return await self.connection.fetchrow(statement, self.tenant_id, self.state.build, *arguments)
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a query found.
+
+    Attributes:
+        data: the encoded JSON of `data`.
+        next_cursor: where the next page begins; None without one.
+        has_more: set by lists only.
+        exact_count: of all pages, where the projection counts.
+        row_keys: `encode_key` of each row shown, so that parked ones are told; None where it cannot be said (sums).
+    """
+
+    data: bytes
+    next_cursor: str | None = None
+    has_more: bool | None = None
+    exact_count: int | None = None
+    row_keys: tuple[str, ...] | None = None
+
+
+Fetch: TypeAlias = Callable[[Snapshot, QueryT], Awaitable[Answer | None]]
+"""Reads what a resolved query asks for; None: it does not exist, which is answered with 404."""

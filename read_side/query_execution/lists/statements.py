@@ -1,0 +1,121 @@
+"""A page's statement: built with SQLAlchemy Core, compiled once a shape, executed by asyncpg."""
+
+from functools import lru_cache
+from typing import Any, Final, cast
+
+import msgspec
+from sqlalchemy import BigInteger, Column, and_, bindparam, or_, select, tuple_
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.sql.elements import ColumnElement
+
+from read_side.query_execution.lists.specification import ListQuery, ListSpecification, Operator
+
+_MAX_SHAPES: Final = 512
+"""Shapes are made of allow-listed names only, so nobody can make many; past it the oldest is compiled again."""
+_DIALECT: Final = PGDialect_asyncpg(paramstyle="numeric_dollar")
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """All of a page's query that shows in its SQL: everything else is bound."""
+
+    specification: ListSpecification
+    conditions: tuple[tuple[str, Operator], ...]
+    sort: str
+    nulls_after: tuple[bool, ...] | None
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """SQL text whose $1 is the tenant and $2 the build, and the names of the parameters that follow."""
+
+    text: str
+    parameters: tuple[str, ...]
+
+
+def list_statement(specification: ListSpecification, query: ListQuery) -> tuple[str, list[Any]]:
+    """The statement of a page and its arguments from $3 on; it asks for one row more than the page has."""
+    after = query.after
+    statement = _compiled(
+        Shape(
+            specification=specification,
+            conditions=tuple((condition.field, condition.operator) for condition in query.conditions),
+            sort=query.sort,
+            nulls_after=None if after is None else tuple(value is None for value in after),
+        )
+    )
+    values: dict[str, Any] = {"page": query.limit + 1}  # Any: arguments of every type
+    values.update((f"filter_{index}", condition.value) for index, condition in enumerate(query.conditions))
+    values.update((f"after_{index}", value) for index, value in enumerate(after or ()))
+    return statement.text, [values[name] for name in statement.parameters]
+
+
+@lru_cache(maxsize=_MAX_SHAPES)
+def _compiled(shape: Shape) -> Statement:
+    specification = shape.specification
+    table = specification.view.table
+    order = specification.order(shape.sort)
+    descending = shape.sort.startswith("-")
+    names = dict.fromkeys((*specification.columns, *(column.name for column in order)))
+    clauses = [
+        table.c.tenant_id == bindparam("tenant_id", type_=table.c.tenant_id.type),
+        table.c.build == bindparam("build", type_=table.c.build.type),
+        *specification.fixed,
+        *(_condition(shape, index) for index in range(len(shape.conditions))),
+    ]
+    if shape.nulls_after is not None:
+        clauses.append(_after(order, shape.nulls_after, descending=descending))
+    built = (
+        select(*(specification.column(name) for name in names))
+        .where(*clauses)
+        # PostgreSQL's own places for nulls (last, descending first), so that one index serves both directions.
+        .order_by(*(column.desc() if descending else column.asc() for column in order))
+        .limit(bindparam("page", type_=BigInteger))
+    )
+    compiled = built.compile(dialect=_DIALECT)
+    parameters = tuple(cast("list[str]", compiled.positiontup))
+    if parameters[:2] != ("tenant_id", "build"):
+        raise AssertionError("a list's statement has tenant and build as its first parameters")
+    return Statement(text=str(compiled), parameters=parameters[2:])
+
+
+def _condition(shape: Shape, index: int) -> ColumnElement[bool]:
+    field, operator = shape.conditions[index]
+    column = shape.specification.column(shape.specification.filters[field].column)
+    bound = bindparam(f"filter_{index}", type_=column.type)
+    match operator:
+        case "eq":
+            return column == bound
+        case "gte":
+            return column >= bound
+        case "gt":
+            return column > bound
+        case "lte":
+            return column <= bound
+        case "lt":
+            return column < bound
+
+
+def _after(
+    order: tuple[Column[Any], ...],  # Any: columns of every type
+    nulls: tuple[bool, ...],
+    *,
+    descending: bool,
+) -> ColumnElement[bool]:
+    """What comes after the cursor's row; only the first column may be null, the others are the key."""
+    bounds = [bindparam(f"after_{index}", type_=column.type) for index, column in enumerate(order)]
+    first, *key = order
+    if not nulls[0]:
+        # One comparison of rows, which an index on these columns can begin at; a null is on neither side of it.
+        later = _beyond(order, bounds, descending=descending)
+        return or_(later, first.is_(None)) if first.nullable and not descending else later
+    later = and_(first.is_(None), _beyond(tuple(key), bounds[1:], descending=descending))
+    return or_(later, first.is_not(None)) if descending else later
+
+
+def _beyond(
+    columns: tuple[Column[Any], ...],  # Any: as above
+    bounds: list[Any],
+    *,
+    descending: bool,
+) -> ColumnElement[bool]:
+    left, right = (columns[0], bounds[0]) if len(columns) == 1 else (tuple_(*columns), tuple_(*bounds))
+    return cast("ColumnElement[bool]", left < right if descending else left > right)
