@@ -115,6 +115,13 @@ class TooLargeError(ShelfWiseError):
     title = "The body is too large"
 
 
+class TooSlowError(ShelfWiseError):
+    """The body did not arrive in time (408)."""
+
+    code = "too_slow"
+    title = "The body did not arrive in time"
+
+
 class UnsupportedMediaTypeError(ShelfWiseError):
     """The body is not of a type this route takes (415)."""
 

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.types import ExceptionHandlersMap
+from litestar.types import ExceptionHandlersMap, Send
 
 from shared_kernel.errors import (
     ConflictError,
@@ -24,6 +24,7 @@ from shared_kernel.errors import (
     RateLimitedError,
     ShelfWiseError,
     TooLargeError,
+    TooSlowError,
     UnauthenticatedError,
     UnavailableError,
     UnsupportedMediaTypeError,
@@ -40,6 +41,7 @@ STATUS_OF_KIND: Final[Mapping[type[ShelfWiseError], int]] = {
     NotFoundError: 404,
     MethodNotAllowedError: 405,
     NotAcceptableError: 406,
+    TooSlowError: 408,
     ConflictError: 409,
     PreconditionFailedError: 412,
     TooLargeError: 413,
@@ -126,6 +128,20 @@ def problem_response(error: ShelfWiseError, *, instance: str, fields: Mapping[st
         headers={**problem_fields(error), **(fields or {})},
         media_type=PROBLEM_MEDIA_TYPE,
     )
+
+
+async def send_problem(send: Send, error: ShelfWiseError, *, instance: str, fields: Mapping[str, str] | None = None) -> None:
+    """Answer with a problem outside of Litestar."""
+    body = msgspec.json.encode(problem_of(error, instance=instance))
+    all_fields = {
+        "content-type": PROBLEM_MEDIA_TYPE,
+        "content-length": str(len(body)),
+        **problem_fields(error),
+        **(fields or {}),
+    }
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in all_fields.items()]
+    await send({"type": "http.response.start", "status": status_of(error), "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def exception_handlers() -> ExceptionHandlersMap:

@@ -1,0 +1,154 @@
+"""The outer door, before the router: every request passes it, also those to paths that do not exist."""
+
+from typing import Final
+
+import msgspec
+import structlog
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
+
+from shared_kernel.errors import RateLimitedError, ShelfWiseError, UnavailableError
+from shared_kernel.http.addresses import ClientAddress
+from shared_kernel.http.context import request_context, request_variable
+from shared_kernel.http.cors import IsKnownOrigin, no_known_origin, preflight_headers
+from shared_kernel.http.exchange import CLIENT_GONE_STATUS, Exchange, RequestHeaders
+from shared_kernel.http.problems import InternalError, send_problem
+from shared_kernel.observability.metrics import Metrics
+from shared_kernel.rate_limits.headers import address_policy_value
+from shared_kernel.rate_limits.headers import headers as limit_fields
+from shared_kernel.rate_limits.limiter import AddressLimiter
+from shared_kernel.rate_limits.settings import RateLimitSettings
+
+_log = structlog.get_logger("shelfwise.http")
+
+MAX_CONCURRENT_REQUESTS: Final = 512
+"""Per process: some 20 ms of work for one core; what waits longer than its client does is wasted."""
+_PROBES: Final = frozenset({"/health/live", "/health/ready", "/health/startup", "/metrics"})
+"""Asked by machines of ours, often from the same address as everybody's traffic: never refused."""
+
+
+class OverloadedError(UnavailableError):
+    """This process answers as many requests as it can already."""
+
+    code = "overloaded"
+
+
+class DoorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the outer door allows.
+
+    Attributes:
+        rate_limits: of which the address limit is this door's.
+        processes: among which an address's requests are spread.
+        trusted_proxies: networks in CIDR form whose `X-Forwarded-For` is believed.
+        max_concurrent_requests: past it 503.
+        access_log: whether every request is logged.
+    """
+
+    rate_limits: RateLimitSettings
+    processes: int = 1
+    trusted_proxies: tuple[str, ...] = ()
+    max_concurrent_requests: int = MAX_CONCURRENT_REQUESTS
+    access_log: bool = True
+
+
+class Door:
+    """Gives every request its id and trace, sheds what is too much, answers preflights, then logs and counts."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: DoorSettings,
+        *,
+        metrics: Metrics,
+        is_known_origin: IsKnownOrigin = no_known_origin,
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._is_known_origin = is_known_origin
+        self._addresses = AddressLimiter(settings.rate_limits, processes=settings.processes)
+        self._address_policy = address_policy_value(settings.rate_limits)
+        self._client_address = ClientAddress(settings.trusted_proxies)
+        self._max_concurrent_requests = settings.max_concurrent_requests
+        self._access_log = settings.access_log
+        self._in_flight = 0
+        metrics.in_flight.set_function(lambda: self._in_flight)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the lifespan on, refuse websockets by not answering, and answer requests."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = RequestHeaders(scope)
+        context = request_context(headers.request_id, headers.traceparent)
+        exchange = Exchange(scope, send, headers=headers, context=context)
+        token = request_variable.set(context)
+        log_tokens = bind_contextvars(request_id=context.request_id)
+        self._in_flight += 1
+        try:
+            await self._answer(exchange, receive)
+        finally:
+            self._in_flight -= 1
+            self._account(exchange)
+            request_variable.reset(token)
+            reset_contextvars(**log_tokens)
+
+    async def _answer(self, exchange: Exchange, receive: Receive) -> None:
+        try:
+            self._refuse_too_much(exchange)
+            headers = exchange.headers
+            if exchange.method == "OPTIONS" and headers.origin and headers.requested_method:
+                fields = await preflight_headers(headers.origin, self._is_known_origin)
+                await exchange.send({"type": "http.response.start", "status": 204, "headers": fields})
+                await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
+            await self._app(exchange.scope, receive, exchange.send)  # type: ignore[arg-type]  # narrowed to http above
+        except ShelfWiseError as error:
+            await send_problem(exchange.send, error, instance=exchange.scope["path"])  # type: ignore[arg-type]  # narrowed to http above
+        except Exception:
+            # The edge of the process: behind it only the server is left, which would close the connection.
+            _log.exception("answer_failed", route=exchange.route, response_started=exchange.status != 0)
+            if exchange.status != 0:
+                raise
+            shown = InternalError("Something went wrong on our side; quote the request id when you report it.")
+            await send_problem(exchange.send, shown, instance=exchange.scope["path"])  # type: ignore[arg-type]  # narrowed to http above
+
+    def _refuse_too_much(self, exchange: Exchange) -> None:
+        scope: HTTPScope = exchange.scope
+        if scope["path"] in _PROBES:
+            return
+        client = scope.get("client")
+        address = self._client_address.of(client[0] if client else None, exchange.headers.forwarded_for)
+        admission = self._addresses.admit(address)
+        if not admission.allowed:
+            self._metrics.shed.labels("address").inc()
+            message = "Too many requests from this address; wait and try again."
+            raise RateLimitedError(
+                message,
+                retry_after_seconds=admission.retry_after_seconds,
+                fields=limit_fields(self._address_policy, admission),
+            )
+        if self._in_flight > self._max_concurrent_requests:
+            self._metrics.shed.labels("overload").inc()
+            message = "The server is busy; try again."
+            raise OverloadedError(message)
+
+    def _account(self, exchange: Exchange) -> None:
+        duration_seconds = exchange.duration_seconds
+        status = exchange.status or CLIENT_GONE_STATUS
+        self._metrics.observe_request(
+            route=exchange.route, method=exchange.method, status=status, duration_seconds=duration_seconds
+        )
+        if not self._access_log:
+            return
+        fields: dict[str, object] = {
+            "method": exchange.method,
+            "route": exchange.route,
+            "status": status,
+            "duration_ms": round(duration_seconds * 1000, 2),
+        }
+        if exchange.principal is not None:
+            fields["tenant"] = str(exchange.principal.tenant.id)
+            fields["actor"] = str(exchange.principal.id)
+        if exchange.position is not None:
+            fields["position"] = int(exchange.position)
+        _log.info("request", **fields)

@@ -1,0 +1,79 @@
+"""The inner door, behind the router, where it is known which route is asked for: who may, and with what body."""
+
+from typing import Final
+
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
+
+from shared_kernel.access.principals import Principal
+from shared_kernel.access.roles import AccessPolicy
+from shared_kernel.errors import ForbiddenError
+from shared_kernel.http.authentication import Authentication, unauthenticated
+from shared_kernel.http.body_guard import BODY_DEADLINE_SECONDS, ClientGoneError, guarded_body
+from shared_kernel.http.context import principal_variable
+from shared_kernel.http.routes import declaration_of, is_generated_options
+from shared_kernel.tenancy import acting_for
+
+PRINCIPAL_KEY: Final = "shelfwise.principal"
+"""Where the outer door finds, after the answer, whom it was for."""
+_BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Gate:
+    """Deny by default: what declares nothing is refused, even if it slipped past the check at boot."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        authentication: Authentication | None,
+        body_deadline_seconds: float = BODY_DEADLINE_SECONDS,
+    ) -> None:
+        """Wrap a route's handling; without `authentication` only public routes can be used."""
+        self._app = app
+        self._authentication = authentication
+        self._body_deadline_seconds = body_deadline_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or raise what is wrong with it."""
+        if scope["type"] != "http":
+            message = "There are no such connections here."
+            raise ForbiddenError(message)
+        handler = scope["route_handler"]
+        if is_generated_options(handler):
+            await self._app(scope, receive, send)
+            return
+        declaration = declaration_of(handler)
+        if declaration.policy.public:
+            await self._pass(scope, receive, send, declaration.max_body_bytes)
+            return
+        principal = await self._admitted(scope, declaration.policy)
+        scope[PRINCIPAL_KEY] = principal  # type: ignore[literal-required]  # a scope is an open dictionary (ASGI)
+        token = principal_variable.set(principal)
+        log_tokens = bind_contextvars(tenant=str(principal.tenant.id), actor=str(principal.id))
+        try:
+            with acting_for(principal.tenant):
+                await self._pass(scope, receive, send, declaration.max_body_bytes)
+        finally:
+            principal_variable.reset(token)
+            reset_contextvars(**log_tokens)
+
+    async def _admitted(self, scope: HTTPScope, policy: AccessPolicy) -> Principal:
+        if self._authentication is None:
+            raise unauthenticated()
+        header = next((value for name, value in scope["headers"] if name == b"authorization"), None)
+        principal = await self._authentication.principal(header)
+        if principal.role not in policy.roles:
+            message = f"A key with the role {principal.role.value} may not do this."
+            raise ForbiddenError(message)
+        return principal
+
+    async def _pass(self, scope: HTTPScope, receive: Receive, send: Send, max_body_bytes: int) -> None:
+        if scope["method"] not in _BODILESS:
+            try:
+                receive = await guarded_body(
+                    scope, receive, max_bytes=max_body_bytes, deadline_seconds=self._body_deadline_seconds
+                )
+            except ClientGoneError:
+                return
+        await self._app(scope, receive, send)

@@ -1,0 +1,1 @@
+"""Seen from outside: structured logs without secrets, and metrics per process."""
