@@ -23,3 +23,10 @@ class Money(msgspec.Struct, frozen=True, kw_only=True):
 def minor_unit_exponent(currency: str) -> int:
     """How many decimals the currency's minor unit has (ISO 4217): 2 for GBP, 0 for JPY."""
     return _EXPONENTS.get(currency, 2)
+
+
+class SignedMoney(msgspec.Struct, frozen=True, kw_only=True):
+    """An amount that may be below zero, such as the net sales of a day on which more came back than was sold."""
+
+    amount_minor: int
+    currency: CurrencyCode

@@ -1,0 +1,61 @@
+"""`order_list`: one row an order, with its status as it stands."""
+
+from collections.abc import Iterable
+from typing import assert_never, cast
+
+import msgspec
+
+from projections.fold import AnyRecorded, Projection
+from projections.order_rows import ORDER_EVENTS, OrderEvent, placed_order
+from read_side.order_list.view import VIEW, OrderListRow
+from shared_kernel.events.orders import GoodsReturned, OrderCancelled, OrderFulfilled, OrderPlaced
+from shared_kernel.views import Key
+
+
+def _touches(recorded: AnyRecorded) -> Iterable[tuple[Key, None]]:
+    event = cast("OrderEvent", recorded.event)
+    if event.order_id is not None:
+        yield (event.order_id,), None
+
+
+def _evolve(row: OrderListRow | None, _part: None, recorded: AnyRecorded) -> OrderListRow:
+    event = cast("OrderEvent", recorded.event)
+    match event:
+        case OrderPlaced():
+            return _placed(event, recorded)
+        case OrderFulfilled():
+            return msgspec.structs.replace(
+                placed_order(row, recorded), status=event.status, fulfilment_status=event.fulfilment_status
+            )
+        case OrderCancelled():
+            return msgspec.structs.replace(placed_order(row, recorded), status="cancelled")
+        case GoodsReturned():
+            return _returned(placed_order(row, recorded), event)
+        case _:
+            assert_never(event)
+
+
+def _placed(event: OrderPlaced, recorded: AnyRecorded) -> OrderListRow:
+    return OrderListRow(
+        order_id=event.order_id,
+        number=event.number,
+        placed_at=recorded.occurred_at,
+        status=event.status,
+        payment_status="none",
+        fulfilment_status="unfulfilled",
+        channel=event.channel,
+        location_id=event.location_id,
+        customer_id=None,
+        item_count=event.item_count,
+        kept_count=sum(line.quantity for line in event.lines),
+        total_minor=event.total_minor,
+        currency=event.currency,
+    )
+
+
+def _returned(row: OrderListRow, event: GoodsReturned) -> OrderListRow:
+    kept_count = row.kept_count - sum(line.quantity for line in event.lines)
+    return msgspec.structs.replace(row, kept_count=kept_count, status=row.status if kept_count > 0 else "returned")
+
+
+PROJECTION = Projection(view=VIEW, handles=ORDER_EVENTS, touches=_touches, evolve=_evolve)

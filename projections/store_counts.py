@@ -1,0 +1,90 @@
+"""`store_counts`: one row a store. An order's earlier status follows from its event, so that no order need be known.
+
+`OrderFulfilled` says `fulfilled` once, when the last copy leaves: the order was `placed`. Only a placed order can be
+cancelled. A return with a receipt does not say whether everything is back, so it moves no order: see `GoodsReturned`.
+"""
+
+from collections.abc import Iterator
+from typing import TypeAlias, assert_never, cast
+
+import msgspec
+
+from projections.fold import AnyRecorded, Projection
+from read_side.store_counts.view import STORE, VIEW, StoreCountsRow
+from shared_kernel.events.catalog import EditionCreated, EditionDiscontinued
+from shared_kernel.events.inventory import LocationOpened
+from shared_kernel.events.orders import OrderCancelled, OrderFulfilled, OrderPlaced
+from shared_kernel.events.tenants import StoreOpened
+from shared_kernel.views import Key
+
+_Counted: TypeAlias = (
+    StoreOpened | EditionCreated | EditionDiscontinued | LocationOpened | OrderPlaced | OrderFulfilled | OrderCancelled
+)
+_NOTHING = StoreCountsRow(
+    scope=STORE,
+    editions=0,
+    discontinued_editions=0,
+    locations=0,
+    placed_orders=0,
+    confirmed_orders=0,
+    fulfilled_orders=0,
+    cancelled_orders=0,
+    returned_orders=0,
+)
+_ONLY_KEY: Key = (STORE,)
+
+
+class UnknownOrderStatusError(ValueError):
+    """An order event names a status that is not counted: this release does not know it."""
+
+
+def _touches(_recorded: AnyRecorded) -> Iterator[tuple[Key, None]]:
+    yield _ONLY_KEY, None
+
+
+def _evolve(row: StoreCountsRow | None, _part: None, recorded: AnyRecorded) -> StoreCountsRow:
+    counts = row or _NOTHING
+    event = cast("_Counted", recorded.event)
+    match event:
+        case StoreOpened():
+            return counts
+        case EditionCreated():
+            return msgspec.structs.replace(counts, editions=counts.editions + 1)
+        case EditionDiscontinued():
+            return msgspec.structs.replace(counts, discontinued_editions=counts.discontinued_editions + 1)
+        case LocationOpened():
+            return msgspec.structs.replace(counts, locations=counts.locations + 1)
+        case OrderPlaced() | OrderFulfilled() | OrderCancelled():
+            return _moved(counts, event)
+        case _:
+            assert_never(event)
+
+
+def _moved(counts: StoreCountsRow, event: OrderPlaced | OrderFulfilled | OrderCancelled) -> StoreCountsRow:
+    match event:
+        case OrderPlaced(status="placed"):
+            return msgspec.structs.replace(counts, placed_orders=counts.placed_orders + 1)
+        case OrderFulfilled(status="placed"):
+            return counts
+        case OrderFulfilled(status="fulfilled"):
+            return msgspec.structs.replace(
+                counts, placed_orders=counts.placed_orders - 1, fulfilled_orders=counts.fulfilled_orders + 1
+            )
+        case OrderCancelled():
+            return msgspec.structs.replace(
+                counts, placed_orders=counts.placed_orders - 1, cancelled_orders=counts.cancelled_orders + 1
+            )
+        case OrderPlaced() | OrderFulfilled():
+            raise UnknownOrderStatusError(f"{type(event).__name__} with status {event.status}")
+        case _:
+            assert_never(event)
+
+
+PROJECTION = Projection(
+    view=VIEW,
+    handles=frozenset(
+        {StoreOpened, EditionCreated, EditionDiscontinued, LocationOpened, OrderPlaced, OrderFulfilled, OrderCancelled}
+    ),
+    touches=_touches,
+    evolve=_evolve,
+)

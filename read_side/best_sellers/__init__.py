@@ -1,0 +1,1 @@
+"""Which editions sell most, over all time and over the last days."""

@@ -1,0 +1,1 @@
+"""A few figures of the store and how they compare with an earlier period."""

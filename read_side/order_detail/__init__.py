@@ -1,0 +1,1 @@
+"""One order in full: its lines and what has happened to it."""

@@ -1,0 +1,1 @@
+"""Exact counts of what the store has: orders by status, editions, locations."""

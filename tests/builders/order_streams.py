@@ -1,0 +1,40 @@
+"""Random logs of orders for property tests: placed, fulfilled, cancelled and returned over a few days."""
+
+from datetime import timedelta
+
+from hypothesis import strategies as st
+
+from tests.builders.order_log import NOON, Book, OrderLog, line
+
+BOOKS = tuple(
+    Book(name=f"book {number}", price_minor=number * 137, cost_minor=number * 80, authors=authors)
+    for number, authors in enumerate((("A. Author",), ("a. author", "B. Author"), (), ("B. Author",)), start=1)
+)
+
+_LINES = st.lists(st.tuples(st.sampled_from(BOOKS), st.integers(1, 9)), min_size=1, max_size=4)
+_STEP = st.tuples(
+    st.sampled_from(("place", "place", "fulfil", "cancel", "return")),
+    _LINES,
+    st.integers(0, 70),
+    st.sampled_from(("web", "pos")),
+)
+
+
+@st.composite
+def order_logs(draw: st.DrawFn) -> OrderLog:
+    """A log in which only what is placed and untouched is fulfilled or cancelled."""
+    log = OrderLog()
+    waiting = []
+    at = NOON
+    for number, (step, picks, hours, channel) in enumerate(draw(st.lists(_STEP, max_size=15))):
+        at += timedelta(hours=hours)
+        lines = [line(book, quantity, line_id=f"{number} {index}") for index, (book, quantity) in enumerate(picks)]
+        if step == "place":
+            waiting.append(log.place(f"order {number}", lines, at=at, channel=channel))
+        elif step == "return":
+            log.take_back(lines, at=at)
+        elif waiting and step == "fulfil":
+            log.fulfil(waiting.pop(0), at=at)
+        elif waiting:
+            log.cancel(waiting.pop(0), at=at)
+    return log
