@@ -16,6 +16,7 @@ from projections import (
     stock_movements,
     store,
     store_counts,
+    store_origins,
 )
 from projections.fold import Projection
 
@@ -24,6 +25,7 @@ AnyProjection: TypeAlias = Projection[Any]
 
 PROJECTIONS: tuple[AnyProjection, ...] = (
     store.PROJECTION,
+    store_origins.PROJECTION,
     principal.PROJECTION,
     locations.PROJECTION,
     edition_catalogue.PROJECTION,

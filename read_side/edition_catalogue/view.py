@@ -153,7 +153,7 @@ VIEW = View(
         Column("isbn13", Text),
         Column("isbn10", Text),
         Column("title", Text, nullable=False),
-        Column("title_order", Text(collation="C"), nullable=False),
+        Column("title_order", Text, nullable=False),
         Column("contributors", JSONB, nullable=False),
         Column("format", Text, nullable=False),
         Column("publisher", Text),

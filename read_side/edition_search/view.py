@@ -97,14 +97,13 @@ VIEW = View(
     table=view_table(
         NAME,
         VERSION,
-        # The byte order: what begins with "har" lies between "har" and "has", whatever the database's locale.
-        Column("kind", Text(collation="C"), primary_key=True),
-        Column("term", Text(collation="C"), primary_key=True),
-        Column("subject", Text(collation="C"), primary_key=True),
+        Column("kind", Text, primary_key=True),
+        Column("term", Text, primary_key=True),
+        Column("subject", Text, primary_key=True),
         Column("fields", SmallInteger, nullable=False),
         Column("editions", Integer, nullable=False),
         Column("popularity", BigInteger, nullable=False),
-        Column("phrase", Text(collation="C"), nullable=False),
+        Column("phrase", Text, nullable=False),
         Column("edition", JSONB),
     ),
 )

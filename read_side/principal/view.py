@@ -23,19 +23,17 @@ class PrincipalRow(msgspec.Struct, frozen=True, kw_only=True):
     revoked: bool
 
 
-VIEW = View(
-    name=NAME,
-    version=VERSION,
-    row=PrincipalRow,
-    key=("key_hash",),
-    table=view_table(
-        NAME,
-        VERSION,
-        Column("key_hash", Text(collation="C"), primary_key=True),
-        Column("key_id", Uuid, nullable=False),
-        Column("principal_id", Uuid, nullable=False),
-        Column("role", Text, nullable=False),
-        Column("expires_at", DateTime(timezone=True)),
-        Column("revoked", Boolean, nullable=False),
-    ),
+_TABLE = view_table(
+    NAME,
+    VERSION,
+    Column("key_hash", Text, primary_key=True),
+    Column("key_id", Uuid, nullable=False),
+    Column("principal_id", Uuid, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("revoked", Boolean, nullable=False),
 )
+# Nobody knows the tenant before the key is known: who names the hash in `app.key_hash` sees that row, and no other.
+_TABLE.info["known_by"] = "key_hash"
+
+VIEW = View(name=NAME, version=VERSION, row=PrincipalRow, key=("key_hash",), table=_TABLE)

@@ -104,7 +104,7 @@ VIEW = View(
         Column("edition_id", Uuid, primary_key=True),
         Column("sku", Text),
         Column("title", Text),
-        Column("title_order", Text(collation="C"), nullable=False),
+        Column("title_order", Text, nullable=False),
         Column("status", Text, nullable=False),
         Column("on_hand", Integer, nullable=False),
         Column("reserved", Integer, nullable=False),
