@@ -19,7 +19,7 @@ from shared_kernel.rate_limits.headers import headers as limit_fields
 from shared_kernel.rate_limits.limiter import AddressLimiter
 from shared_kernel.rate_limits.settings import RateLimitSettings
 
-_log = structlog.get_logger("shelfwise.http")
+_log = structlog.get_logger(component="http")
 
 MAX_CONCURRENT_REQUESTS: Final = 512
 """Per process: some 20 ms of work for one core; what waits longer than its client does is wasted."""

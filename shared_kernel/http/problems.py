@@ -53,7 +53,7 @@ STATUS_OF_KIND: Final[Mapping[type[ShelfWiseError], int]] = {
 }
 KIND_OF_STATUS: Final[Mapping[int, type[ShelfWiseError]]] = {status: kind for kind, status in STATUS_OF_KIND.items()}
 
-_log = structlog.get_logger("shelfwise.http")
+_log = structlog.get_logger(component="http")
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

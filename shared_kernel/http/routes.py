@@ -97,16 +97,19 @@ def assert_every_route_declared(app: Litestar) -> None:
     """Stop the boot over a route that anybody could use because nobody said who may.
 
     Raises:
-        UndeclaredRouteError: naming every such route, and every policy that admits nobody and is not public.
+        UndeclaredRouteError: naming every such route; one whose policy admits nobody and is not public, or has roles
+            and is public; and one with Litestar's response cache, which knows no tenants.
     """
     faults = [path for path, handler in handlers_of(app) if not _is_sound(handler)]
     if faults:
-        message = f"routes without an access policy: {', '.join(sorted(set(faults)))}"
+        message = f"routes without a sound access policy: {', '.join(sorted(set(faults)))}"
         raise UndeclaredRouteError(message)
 
 
 def _is_sound(handler: BaseRouteHandler) -> bool:
     declaration = handler.opt.get(_OPT_KEY)
     if not isinstance(declaration, Declaration):
+        return False
+    if getattr(handler, "cache", False):
         return False
     return declaration.policy.public is not bool(declaration.policy.roles)
