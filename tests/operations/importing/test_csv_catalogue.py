@@ -133,7 +133,13 @@ def test_a_bad_row_is_told_and_the_next_one_read(
 
 def test_bounds_are_inclusive(tmp_path: Path) -> None:
     """What is exactly as long as allowed is taken, and comes out whole."""
-    full = {"title": "t" * 500, "sku": "s" * 64, "publisher": "p" * 200, "subjects": "x" * 100, "contributors": "n" * 200}
+    full = {
+        "title": "t" * 500,
+        "sku": "s" * 64,
+        "publisher": "p" * 200,
+        "subjects": "x" * 100,
+        "contributors": "n" * 200,
+    }
     (row,) = _read(tmp_path, _bytes(_EMMA | full))
     assert isinstance(row, CatalogueRow)
     assert (len(row.title), len(row.contributors[0].name), len(row.subjects[0])) == (500, 200, 100)
@@ -219,6 +225,7 @@ def test_no_bytes_make_a_reader_raise(tmp_path_factory: pytest.TempPathFactory, 
 def test_dates_are_taken_as_written_or_refused(text: str) -> None:
     """No date is turned into another."""
     try:
-        assert field_rules.published_on(text) == text
-    except FieldProblem as problem:
-        assert problem.reason == "invalid_date"
+        taken = field_rules.published_on(text)
+    except FieldProblem:
+        return
+    assert taken == text

@@ -102,7 +102,7 @@ def test_years_reach_back_before_christ(tmp_path: Path, cell: str, published_on:
     assert _taken(tmp_path, {"original_publication_year": cell}).published_on == published_on
 
 
-@pytest.mark.parametrize("isbn", ["", "812971060", "0", "97893806587", "43902348Y", "１２３４５６７８９０"])
+@pytest.mark.parametrize("isbn", ["", "812971060", "0", "97893806587", "43902348Y", "\u0661439023483"])
 def test_without_a_usable_isbn_a_row_gets_an_own_sku(tmp_path: Path, isbn: str) -> None:
     """Nothing is guessed and nothing is lost."""
     row = _taken(tmp_path, {"isbn": isbn, "book_id": "77"})
