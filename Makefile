@@ -50,16 +50,16 @@ kill-campaign: $(READY) ## kill the projector 200 times at random points (SEED=â
 	SHELFWISE_KILL_SEED=$(SEED) $(BIN)/pytest -n 0 -m kill_campaign tests/system
 
 lock: $(READY) ## resolve the dependencies anew, with hashes
-	echo uv | $(BIN)/uv pip compile - $(LOCK_OPTIONS) --output-file requirements/uv.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --output-file requirements/production.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --group dev --output-file requirements/development.txt
+	printf 'uv\nhatchling\n' | $(BIN)/uv pip compile - $(LOCK_OPTIONS) --constraint requirements/development.txt --output-file requirements/tools.txt
 
 # uv takes seconds where pip takes half a minute; where uv cannot be had or fails, pip does the same work.
-$(READY): requirements/development.txt requirements/uv.txt pyproject.toml
+$(READY): requirements/development.txt requirements/tools.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "python3 (3.11 or newer, with venv) is needed: on Debian, apt install python3 python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
 	@mkdir -p "$$HOME" 2>/dev/null || true
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/uv.txt \
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/tools.txt \
 		|| echo "uv cannot be had; pip takes a little longer" >&2
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/development.txt \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/development.txt
