@@ -1,4 +1,4 @@
-"""The kinds of error there are. Slices raise named errors of these kinds and know no HTTP; `http.problems` maps kinds to it."""
+"""The kinds of error there are. Slices raise named errors of these kinds; `http.problems` alone maps them to HTTP."""
 
 from collections.abc import Mapping
 from typing import ClassVar

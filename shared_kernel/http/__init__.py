@@ -1,1 +1,1 @@
-"""What both sides' HTTP stands on: declared routes, one envelope, one table of problems, and the doors in front of them."""
+"""What both sides' HTTP stands on: declared routes, one envelope, one table of problems, and two doors before them."""

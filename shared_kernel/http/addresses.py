@@ -12,7 +12,7 @@ _MAX_HOPS: Final = 16
 
 
 class ClientAddress:
-    """Reads `X-Forwarded-For` only where the peer is a proxy of ours, and from the right: the rest is anybody's claim."""
+    """Reads `X-Forwarded-For` only where the peer is a proxy of ours, and from the right."""
 
     def __init__(self, trusted_proxies: Sequence[str] = ()) -> None:
         """Take networks in CIDR form; none means that nobody's `X-Forwarded-For` is believed."""

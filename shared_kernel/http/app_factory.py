@@ -69,9 +69,7 @@ def build_app(  # noqa: PLR0913  # the one place where everything meets
         exception_handlers=exception_handlers(),
         lifespan=[*lifespan, _draining_before(health)],
         logging_config=None,
-        middleware=[
-            DefineMiddleware(Gate, authentication=authentication, body_deadline_seconds=body_deadline_seconds)
-        ],
+        middleware=[DefineMiddleware(Gate, authentication=authentication, body_deadline_seconds=body_deadline_seconds)],
         openapi_config=None,
         request_class=KernelRequest,
         debug=False,

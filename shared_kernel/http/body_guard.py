@@ -1,10 +1,10 @@
 """A body is read whole before anybody parses it: within its bound, in time, of a type we take, and readable."""
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import HTTPReceiveMessage, HTTPScope, Receive
+from litestar.types import HTTPReceiveMessage, HTTPRequestEvent, HTTPScope, Receive, WebSocketReceiveMessage
 
 from shared_kernel.errors import MalformedError, TooLargeError, TooSlowError, UnsupportedMediaTypeError
 from shared_kernel.http.body_scan import reject_unreadable
@@ -59,26 +59,27 @@ async def _read(receive: Receive, max_bytes: int) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
-        chunk = message.get("body", b"")
+        request = cast("HTTPRequestEvent", message)  # an http scope receives nothing else
+        chunk = request.get("body", b"")
         size += len(chunk)
         if size > max_bytes:
             raise _too_large(max_bytes)
         chunks.append(chunk)
-        if not message.get("more_body", False):
+        if not request.get("more_body", False):
             return b"".join(chunks)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
     is_pending = True
 
-    async def replay() -> HTTPReceiveMessage:
+    async def replay() -> HTTPReceiveMessage | WebSocketReceiveMessage:
         nonlocal is_pending
         if is_pending:
             is_pending = False
             return {"type": "http.request", "body": body, "more_body": False}
-        return await receive()  # type: ignore[return-value]  # an http scope receives http messages
+        return await receive()
 
-    return replay  # type: ignore[return-value]  # Litestar's Receive also covers websockets
+    return replay
 
 
 def _announced(scope: HTTPScope) -> tuple[int | None, bytes | None]:

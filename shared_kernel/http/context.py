@@ -3,8 +3,11 @@
 import os
 import re
 from contextvars import ContextVar
+from typing import TypeGuard
 
 import msgspec
+from litestar.enums import ScopeType
+from litestar.types import HTTPScope, Scope
 
 from shared_kernel.access.principals import Principal
 from shared_kernel.errors import UnauthenticatedError
@@ -12,6 +15,11 @@ from shared_kernel.identifiers import new_id
 
 _VISIBLE_ASCII = re.compile(rb"[\x21-\x7e]{1,128}\Z")
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?\Z")
+
+
+def is_http(scope: Scope) -> TypeGuard[HTTPScope]:
+    """Whether this is a request, and not a lifespan or a websocket."""
+    return scope["type"] == ScopeType.HTTP
 
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,8 @@ IsKnownOrigin: TypeAlias = Callable[[str], Awaitable[bool]]
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 EXPOSED: Final = (
-    "ETag, Location, Link, Retry-After, RateLimit, RateLimit-Policy, ShelfWise-Position, Idempotent-Replayed, X-Request-Id"
+    "ETag, Location, Link, Retry-After, RateLimit, RateLimit-Policy, ShelfWise-Position, Idempotent-Replayed, "
+    "X-Request-Id"
 )
 _ALLOWED_HEADERS: Final = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, ShelfWise-Dry-Run, "

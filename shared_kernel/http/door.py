@@ -9,7 +9,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from shared_kernel.errors import RateLimitedError, ShelfWiseError, UnavailableError
 from shared_kernel.http.addresses import ClientAddress
-from shared_kernel.http.context import request_context, request_variable
+from shared_kernel.http.context import is_http, request_context, request_variable
 from shared_kernel.http.cors import IsKnownOrigin, no_known_origin, preflight_headers
 from shared_kernel.http.exchange import CLIENT_GONE_STATUS, Exchange, RequestHeaders
 from shared_kernel.http.problems import InternalError, send_problem
@@ -75,7 +75,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the lifespan on, refuse websockets by not answering, and answer requests."""
-        if scope["type"] != "http":
+        if not is_http(scope):
             await self._app(scope, receive, send)
             return
         headers = RequestHeaders(scope)
@@ -101,16 +101,16 @@ class Door:
                 await exchange.send({"type": "http.response.start", "status": 204, "headers": fields})
                 await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
-            await self._app(exchange.scope, receive, exchange.send)  # type: ignore[arg-type]  # narrowed to http above
+            await self._app(exchange.scope, receive, exchange.send)
         except ShelfWiseError as error:
-            await send_problem(exchange.send, error, instance=exchange.scope["path"])  # type: ignore[arg-type]  # narrowed to http above
+            await send_problem(exchange.send, error, instance=exchange.scope["path"])
         except Exception:
             # The edge of the process: behind it only the server is left, which would close the connection.
             _log.exception("answer_failed", route=exchange.route, response_started=exchange.status != 0)
             if exchange.status != 0:
                 raise
             shown = InternalError("Something went wrong on our side; quote the request id when you report it.")
-            await send_problem(exchange.send, shown, instance=exchange.scope["path"])  # type: ignore[arg-type]  # narrowed to http above
+            await send_problem(exchange.send, shown, instance=exchange.scope["path"])
 
     def _refuse_too_much(self, exchange: Exchange) -> None:
         scope: HTTPScope = exchange.scope

@@ -42,7 +42,7 @@ class QueryMeta(msgspec.Struct, frozen=True, kw_only=True):
     projection: str
     degraded: bool | UnsetType = UNSET
     has_more: bool | UnsetType = UNSET
-    next_cursor: str | None | UnsetType = UNSET
+    next_cursor: str | UnsetType | None = UNSET
     exact_count: int | UnsetType = UNSET
 
 

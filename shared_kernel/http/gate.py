@@ -10,7 +10,7 @@ from shared_kernel.access.roles import AccessPolicy
 from shared_kernel.errors import ForbiddenError
 from shared_kernel.http.authentication import Authentication, unauthenticated
 from shared_kernel.http.body_guard import BODY_DEADLINE_SECONDS, ClientGoneError, guarded_body
-from shared_kernel.http.context import principal_variable
+from shared_kernel.http.context import is_http, principal_variable
 from shared_kernel.http.routes import declaration_of, is_generated_options
 from shared_kernel.tenancy import acting_for
 
@@ -36,7 +36,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or raise what is wrong with it."""
-        if scope["type"] != "http":
+        if not is_http(scope):
             message = "There are no such connections here."
             raise ForbiddenError(message)
         handler = scope["route_handler"]
@@ -48,7 +48,7 @@ class Gate:
             await self._pass(scope, receive, send, declaration.max_body_bytes)
             return
         principal = await self._admitted(scope, declaration.policy)
-        scope[PRINCIPAL_KEY] = principal  # type: ignore[literal-required]  # a scope is an open dictionary (ASGI)
+        scope[PRINCIPAL_KEY] = principal  # type: ignore[typeddict-unknown-key]  # a scope is an open dictionary (ASGI)
         token = principal_variable.set(principal)
         log_tokens = bind_contextvars(tenant=str(principal.tenant.id), actor=str(principal.id))
         try:

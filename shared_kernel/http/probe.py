@@ -76,10 +76,8 @@ class _Probe:
     async def _answer(self, head: bytes) -> _Answer:
         method, _, rest = head.partition(b" ")
         path = rest.partition(b" ")[0].partition(b"?")[0]
-        if method != b"GET":
-            return _Answer(status=405, media_type="text/plain", body=b"")
         try:
-            match path:
+            match path if method == b"GET" else b"":
                 case b"/health/live":
                     return _report(HealthReport())
                 case b"/health/ready":

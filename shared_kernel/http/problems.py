@@ -130,14 +130,13 @@ def problem_response(error: ShelfWiseError, *, instance: str, fields: Mapping[st
     )
 
 
-async def send_problem(send: Send, error: ShelfWiseError, *, instance: str, fields: Mapping[str, str] | None = None) -> None:
+async def send_problem(send: Send, error: ShelfWiseError, *, instance: str) -> None:
     """Answer with a problem outside of Litestar."""
     body = msgspec.json.encode(problem_of(error, instance=instance))
     all_fields = {
         "content-type": PROBLEM_MEDIA_TYPE,
         "content-length": str(len(body)),
         **problem_fields(error),
-        **(fields or {}),
     }
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in all_fields.items()]
     await send({"type": "http.response.start", "status": status_of(error), "headers": headers})
@@ -146,7 +145,7 @@ async def send_problem(send: Send, error: ShelfWiseError, *, instance: str, fiel
 
 def exception_handlers() -> ExceptionHandlersMap:
     """Litestar's hook: ours, its own, and whatever nobody expected."""
-    return {ShelfWiseError: _answer, HTTPException: _answer_litestar, Exception: _answer_unexpected}  # type: ignore[dict-item]  # Litestar types the key's handler by Exception
+    return {ShelfWiseError: _answer, HTTPException: _answer_litestar, Exception: _answer_unexpected}
 
 
 def _answer(request: Request[Any, Any, Any], error: ShelfWiseError) -> Response[Any]:
@@ -164,7 +163,7 @@ def _answer_litestar(request: Request[Any, Any, Any], error: HTTPException) -> R
     kind = KIND_OF_STATUS.get(error.status_code, MalformedError)
     allow = _allow(error) if kind is MethodNotAllowedError else None
     detail = _DETAILS.get(kind, kind.title + ".")
-    return problem_response(kind(detail), instance=request.scope["path"], fields=allow)  # type: ignore[call-arg]  # kinds with more arguments are not Litestar's
+    return problem_response(kind(detail), instance=request.scope["path"], fields=allow)
 
 
 def _answer_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

@@ -31,7 +31,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
         if_match: of `If-Match`.
         errors: the named errors it can answer beside those that follow from the rest of the declaration.
         max_body_bytes: past it 413.
-        waits: whether `ShelfWise-Min-Position` and `Prefer: wait` are understood; None for what a GET behind a key does.
+        waits: whether `ShelfWise-Min-Position` and `Prefer: wait` are understood; None: on every GET with a key.
     """
 
     policy: AccessPolicy
@@ -43,7 +43,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     waits: bool | None = None
 
 
-def declare(  # noqa: PLR0913  # one keyword per thing a route can declare
+def declare(
     *,
     policy: AccessPolicy,
     cost: int = 1,

@@ -22,6 +22,9 @@ _SECRET_TEXT = re.compile(
     r"|(?<=DETAIL:  )(?:[^\"\\\n]|\\(?!n))*"
 )
 
+# Searching costs 30 µs a line, looking for these 1 µs, and hardly any line has one.
+_MARKS: Final = ("sw_", "://", "earer ", "=", "DETAIL")
+
 
 def redact_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A structlog processor: what is logged under a secret's name is never written."""
@@ -30,6 +33,8 @@ def redact_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 def redact_text(text: str) -> str:
     """Remove what looks like an API key, a URL's credentials, a bearer token or a row's values."""
+    if not any(mark in text for mark in _MARKS):
+        return text
     return _SECRET_TEXT.sub(REDACTED, text)
 
 
@@ -39,6 +44,8 @@ def _is_secret(key: str) -> bool:
 
 
 def _redacted(value: object, depth: int) -> object:
+    if isinstance(value, str | int | float | None):
+        return value
     if isinstance(value, Mapping):
         if depth >= _MAX_DEPTH:
             return repr(value)
