@@ -5,9 +5,10 @@ Nothing is lost when a ring is: the projector sweeps, readers ask the log. So ri
 
 import asyncio
 import time
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
+import msgspec
 import structlog
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
@@ -24,6 +25,16 @@ HEAD_TTL_MILLISECONDS = 5_000
 """A head older than this is not believed: whoever reads asks the log again."""
 _JOB_INTERVAL_SECONDS = 0.25
 """At most four arq jobs a second and shard: the hint wakes, the job is the second path."""
+
+def encode_job(job: dict[str, Any]) -> bytes:
+    """arq's serializer: its default, pickle, runs whatever Redis holds."""
+    return msgspec.msgpack.encode(job)
+
+
+def decode_job(stored: bytes) -> dict[str, Any]:
+    """The job an `encode_job` wrote."""
+    return msgspec.msgpack.decode(stored, type=dict[str, Any])
+
 
 RAISE_HEAD = Script(
     """

@@ -44,6 +44,7 @@ CREATE TABLE projection.checkpoint (
     PRIMARY KEY (tenant_id, name, version, build),
     FOREIGN KEY (name, version, build) REFERENCES projection.build
 ) WITH (fillfactor = 50);
+CREATE INDEX checkpoint_building ON projection.checkpoint (tenant_id) WHERE mode = 'building';
 CREATE TABLE read.active_build (
     tenant_id uuid NOT NULL,
     name text NOT NULL,
@@ -151,6 +152,10 @@ BEGIN
             (SELECT string_agg(format('%I', k), ', ' ORDER BY n)
              FROM jsonb_array_elements_text(index_spec) WITH ORDINALITY k(k, n)));
     END LOOP;
+    IF spec->>'known_by' IS NOT NULL THEN
+        -- Who is known by this column has no tenant yet for an index to begin at.
+        EXECUTE format('CREATE INDEX ON read.%I (%I)', target, spec->>'known_by');
+    END IF;
     PERFORM projection.protect(target, spec->>'known_by');
     EXECUTE format('GRANT SELECT ON read.%I TO shelfwise_read_api, shelfwise_operator', target);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON read.%I TO shelfwise_projector', target);

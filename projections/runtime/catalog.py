@@ -1,0 +1,70 @@
+"""Every projection with its codec, and the tables and builds they live in, made when missing."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from projections.fold import Projection
+from projections.runtime.codec import ViewCodec, table_spec
+from shared_kernel.database.pool import Connection
+
+AnyProjection: TypeAlias = Projection[Any]  # Any: projections of every row type, side by side
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """A projection and what reads and writes its rows."""
+
+    projection: AnyProjection
+    codec: ViewCodec[Any]
+
+    @property
+    def name(self) -> str:
+        """The view's name."""
+        return self.projection.view.name
+
+    @property
+    def version(self) -> int:
+        """The code's version."""
+        return self.projection.view.version
+
+    @property
+    def label(self) -> str:
+        """`name@version`."""
+        return self.projection.view.label
+
+
+class Catalog:
+    """The projections this release runs, in the registry's order."""
+
+    def __init__(self, projections: Sequence[AnyProjection]) -> None:
+        self.subjects = tuple(Subject(projection=one, codec=ViewCodec(one.view)) for one in projections)
+        self._by_name = {subject.name: subject for subject in self.subjects}
+        if len(self._by_name) != len(self.subjects):
+            message = "two projections of one release share a name"
+            raise ValueError(message)
+
+    def subject(self, name: str) -> Subject:
+        """The subject of this name; KeyError where this release has none."""
+        return self._by_name[name]
+
+    def get(self, name: str) -> Subject | None:
+        """The subject of this name, if this release has it."""
+        return self._by_name.get(name)
+
+
+async def ensure_tables(connection: Connection, catalog: Catalog) -> None:
+    """Create the tables this release needs, and the first build of each that has none. Safe to run beside itself."""
+    for subject in catalog.subjects:
+        await connection.execute("SELECT projection.create_table($1::jsonb)", table_spec(subject.projection.view))
+        exists = await connection.fetchval(
+            "SELECT true FROM projection.build WHERE name = $1 AND version = $2", subject.name, subject.version
+        )
+        if not exists:
+            await create_build(connection, subject)
+
+
+async def create_build(connection: Connection, subject: Subject) -> int:
+    """The next build's number, its partition made."""
+    build: int = await connection.fetchval("SELECT projection.create_build($1, $2)", subject.name, subject.version)
+    return build

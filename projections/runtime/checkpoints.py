@@ -1,0 +1,119 @@
+"""Up to where each build of each projection has folded each tenant: the rows every batch locks, compares and moves."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from projections.runtime.catalog import Catalog
+from shared_kernel.database.pool import Connection
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One build's progress in one tenant.
+
+    Attributes:
+        mode: `live` is read, `kept` is folded along for a rollback, `building` belongs to a rebuild.
+        position: of the last event folded.
+        as_of: when that event was recorded.
+        revision: moves whenever rows change.
+        rows: how many rows there are.
+        parked: how many keys are parked.
+    """
+
+    tenant_id: UUID
+    name: str
+    version: int
+    build: int
+    mode: str
+    position: int
+    as_of: datetime | None
+    revision: int
+    rows: int
+    parked: int
+
+    @property
+    def id(self) -> tuple[UUID, str, int, int]:
+        """What identifies it."""
+        return (self.tenant_id, self.name, self.version, self.build)
+
+
+_COLUMNS = "tenant_id, name, version, build, mode, position, as_of, revision, rows, parked"
+_SELECT = f"""
+SELECT {_COLUMNS} FROM projection.checkpoint
+WHERE tenant_id = ANY($1::uuid[]) AND (name, version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
+"""  # noqa: S608 - a constant of this module
+_LOCK = f"""
+SELECT {_COLUMNS}
+FROM projection.checkpoint WHERE (tenant_id, name, version, build) IN
+    (SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[]))
+ORDER BY tenant_id, name, version, build FOR UPDATE
+"""  # noqa: S608 - a constant of this module
+_MOVE = """
+UPDATE projection.checkpoint c
+SET position = m.position, as_of = m.as_of, revision = m.revision, rows = m.rows, parked = m.parked
+FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::bigint[], $6::timestamptz[], $7::bigint[], $8::bigint[],
+    $9::int[]) AS m(tenant_id, name, version, build, position, as_of, revision, rows, parked)
+WHERE (c.tenant_id, c.name, c.version, c.build) = (m.tenant_id, m.name, m.version, m.build)
+"""
+_ENROL = """
+WITH newest AS (
+    SELECT DISTINCT ON (b.name, b.version) b.name, b.version, b.build
+    FROM projection.build b JOIN unnest($2::text[], $3::int[]) AS wanted(name, version) USING (name, version)
+    ORDER BY b.name, b.version, b.build DESC
+), enrolled AS (
+    INSERT INTO projection.checkpoint (tenant_id, name, version, build, mode, position, revision, rows)
+    SELECT t.tenant_id, n.name, n.version, n.build, 'live', 0, 0, 0
+    FROM unnest($1::uuid[]) AS t(tenant_id) CROSS JOIN newest n
+    WHERE NOT EXISTS (SELECT FROM read.active_build a
+                      WHERE (a.tenant_id, a.name, a.version) = (t.tenant_id, n.name, n.version))
+    ON CONFLICT DO NOTHING
+    RETURNING tenant_id, name, version, build
+)
+INSERT INTO read.active_build (tenant_id, name, version, build)
+SELECT tenant_id, name, version, build FROM enrolled ON CONFLICT DO NOTHING
+"""
+
+
+async def load(connection: Connection, catalog: Catalog, tenants: Iterable[UUID]) -> list[Checkpoint]:
+    """Every build's checkpoint of these tenants, of this release's versions."""
+    names = [subject.name for subject in catalog.subjects]
+    versions = [subject.version for subject in catalog.subjects]
+    rows = await connection.fetch(_SELECT, list(tenants), names, versions)
+    return [Checkpoint(**dict(row)) for row in rows]
+
+
+async def enrol(connection: Connection, catalog: Catalog, tenants: Sequence[UUID]) -> None:
+    """Begin tenants that a projection has not seen: at position 0 of the newest build, which becomes their active one."""
+    names = [subject.name for subject in catalog.subjects]
+    versions = [subject.version for subject in catalog.subjects]
+    await connection.execute(_ENROL, list(tenants), names, versions)
+
+
+async def lock(connection: Connection, checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """The same checkpoints as they stand now, locked in one order until the transaction ends."""
+    rows = await connection.fetch(_LOCK, *_ids(checkpoints))
+    return [Checkpoint(**dict(row)) for row in rows]
+
+
+async def move(connection: Connection, checkpoints: Sequence[Checkpoint]) -> None:
+    """Store the checkpoints as given. One round trip."""
+    await connection.execute(
+        _MOVE,
+        *_ids(checkpoints),
+        [one.position for one in checkpoints],
+        [one.as_of for one in checkpoints],
+        [one.revision for one in checkpoints],
+        [one.rows for one in checkpoints],
+        [one.parked for one in checkpoints],
+    )
+
+
+def _ids(checkpoints: Sequence[Checkpoint]) -> list[list[UUID] | list[str] | list[int]]:
+    return [
+        [one.tenant_id for one in checkpoints],
+        [one.name for one in checkpoints],
+        [one.version for one in checkpoints],
+        [one.build for one in checkpoints],
+    ]

@@ -1,0 +1,143 @@
+"""Parked keys: a key whose fold failed waits, its later events queued in order, while everything else flows."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+import msgspec
+
+from projections.runtime.checkpoints import Checkpoint
+from projections.runtime.folding import Failure
+from shared_kernel.database.pool import Connection
+from shared_kernel.identifiers import new_id
+
+MAX_ATTEMPTS = 5
+"""After this many a key is dead: only an operator's retry tries it again."""
+_FIRST_DELAY_SECONDS = 1.0
+_MAX_DELAY_SECONDS = 60.0
+
+
+class ParkedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """One parked key of one build."""
+
+    tenant_id: UUID
+    name: str
+    version: int
+    build: int
+    key: str
+    state: str
+    first_position: int
+    attempts: int
+
+
+_KEYS_OF = """
+SELECT k.tenant_id, k.name, k.version, k.build, k.key, k.state, k.first_position, k.attempts
+FROM projection.parked_key k
+JOIN unnest($1::uuid[], $2::text[], $3::int[], $4::int[]) AS c(tenant_id, name, version, build)
+    USING (tenant_id, name, version, build)
+"""
+_DUE = """
+SELECT tenant_id, name, version, build, key, state, first_position, attempts FROM projection.parked_key
+WHERE tenant_id = ANY($1::uuid[]) AND state = 'retrying' AND next_attempt_at <= clock_timestamp()
+ORDER BY next_attempt_at LIMIT $2
+"""
+_PARK = """
+INSERT INTO projection.parked_key
+    (id, tenant_id, name, version, build, key, state, first_position, attempts, error, next_attempt_at)
+SELECT p.id, p.tenant_id, $1, $2, $3, p.key, 'retrying', p.position, 1, p.error,
+    clock_timestamp() + make_interval(secs => $4)
+FROM unnest($5::uuid[], $6::uuid[], $7::text[], $8::bigint[], $9::text[]) AS p(id, tenant_id, key, position, error)
+ON CONFLICT (tenant_id, name, version, build, key) DO UPDATE SET error = excluded.error
+"""
+_QUEUE = """
+INSERT INTO projection.parked_event (tenant_id, name, version, build, key, position)
+SELECT q.tenant_id, $1, $2, $3, q.key, q.position
+FROM unnest($4::uuid[], $5::text[], $6::bigint[]) AS q(tenant_id, key, position)
+ON CONFLICT DO NOTHING
+"""
+_COUNT_ATTEMPT = """
+UPDATE projection.parked_key
+SET attempts = attempts + 1, state = CASE WHEN attempts + 1 >= $6 THEN 'dead' ELSE 'retrying' END,
+    next_attempt_at = clock_timestamp() + make_interval(secs => $7)
+WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5)
+"""
+_SET_ERROR = """
+UPDATE projection.parked_key SET error = $6 WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5)
+"""
+_QUEUED = """
+SELECT position FROM projection.parked_event
+WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5) ORDER BY position
+"""
+_RELEASE = """
+DELETE FROM projection.parked_key WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5)
+"""
+
+
+async def keys_of(connection: Connection, checkpoints: Sequence[Checkpoint]) -> list[ParkedKey]:
+    """The parked keys of these builds."""
+    rows = await connection.fetch(
+        _KEYS_OF,
+        [one.tenant_id for one in checkpoints],
+        [one.name for one in checkpoints],
+        [one.version for one in checkpoints],
+        [one.build for one in checkpoints],
+    )
+    return [ParkedKey(**dict(row)) for row in rows]
+
+
+async def due(connection: Connection, tenants: Iterable[UUID], *, limit: int) -> list[ParkedKey]:
+    """Keys whose next attempt is due, the longest-waiting first."""
+    rows = await connection.fetch(_DUE, list(tenants), limit)
+    return [ParkedKey(**dict(row)) for row in rows]
+
+
+async def park(connection: Connection, name: str, version: int, build: int, failures: Sequence[Failure]) -> None:
+    """Park keys that failed for the first time; the attempt that failed counts."""
+    await connection.execute(
+        _PARK,
+        name,
+        version,
+        build,
+        delay_seconds(1),
+        [new_id() for _ in failures],
+        [one.tenant_id for one in failures],
+        [one.key for one in failures],
+        [one.position for one in failures],
+        [one.error for one in failures],
+    )
+
+
+async def queue(
+    connection: Connection, name: str, version: int, build: int, waiting: Sequence[tuple[UUID, str, int]]
+) -> None:
+    """Note the positions (tenant, key, position) that wait behind parked keys."""
+    tenants, keys, positions = zip(*waiting, strict=True)
+    await connection.execute(_QUEUE, name, version, build, list(tenants), list(keys), list(positions))
+
+
+async def count_attempt(connection: Connection, parked: ParkedKey) -> None:
+    """Count before trying, so that a crash counts too."""
+    await connection.execute(_COUNT_ATTEMPT, *_id(parked), MAX_ATTEMPTS, delay_seconds(parked.attempts + 1))
+
+
+async def note_error(connection: Connection, parked: ParkedKey, error: str) -> None:
+    """What the last attempt died of."""
+    await connection.execute(_SET_ERROR, *_id(parked), error)
+
+
+async def queued(connection: Connection, parked: ParkedKey) -> list[int]:
+    """The positions that wait behind the key, in order."""
+    return [row["position"] for row in await connection.fetch(_QUEUED, *_id(parked))]
+
+
+async def release(connection: Connection, parked: ParkedKey) -> None:
+    """The key is healed: its queue goes with it."""
+    await connection.execute(_RELEASE, *_id(parked))
+
+
+def delay_seconds(attempts: int) -> float:
+    """1, 2, 4 … seconds, at most a minute."""
+    return float(min(_MAX_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2 ** (attempts - 1)))
+
+
+def _id(parked: ParkedKey) -> tuple[UUID, str, int, int, str]:
+    return (parked.tenant_id, parked.name, parked.version, parked.build, parked.key)

@@ -1,0 +1,144 @@
+"""Filling a build beside the live one, and cutting over tenant by tenant.
+
+A rebuild's batches are ordinary batches of the shard's lease holder, in turn with the live ones, on checkpoints of mode
+`building`: killed anywhere, it goes on from them. The cut-over locks both checkpoints and flips only when the new build
+is not behind the old, so no reader ever sees an older or an emptier table.
+"""
+
+import time
+from collections.abc import Iterable
+from uuid import UUID
+
+import msgspec
+
+from projections.runtime import checkpoints as checkpoint_rows
+from projections.runtime import leases
+from projections.runtime.batch import Batch, Lease, project
+from projections.runtime.catalog import Catalog
+from projections.runtime.checkpoints import Checkpoint
+from projections.runtime.fault_points import Reach
+from projections.runtime.folding import read_events
+from shared_kernel.database.pool import Connection, Pool
+from shared_kernel.database.transactions import transaction
+from shared_kernel.log.reader import Want, fetch
+
+_BATCH_EVENTS = 1_000
+_LONG_STEP_SECONDS = 0.8
+_SMALLEST_BATCH = 50
+_STUCK_PAUSE_SECONDS = 5.0
+"""A tenant whose next event cannot be folded at all waits for a release that can; the live build stays as it is."""
+
+_BUILDING = """
+SELECT c.tenant_id, c.name, c.version, c.build, c.mode, c.position, c.as_of, c.revision, c.rows, c.parked,
+    r.id AS request_id, coalesce((r.options->>'rate')::int, 0) AS rate,
+    greatest(1, coalesce((r.options->>'shards')::int, 1)) AS shards, coalesce((r.options->>'keep_old')::bool, false) AS keep_old
+FROM projection.checkpoint c
+JOIN projection.request r ON (r.name, r.version, r.to_build) = (c.name, c.version, c.build) AND r.state = 'running'
+WHERE c.mode = 'building' AND c.tenant_id = ANY($1::uuid[])
+ORDER BY r.requested_at, c.tenant_id LIMIT 1
+"""
+_COUNT = "UPDATE projection.request SET events = events + $2 WHERE id = $1"
+_ACTIVE = """
+SELECT c.tenant_id, c.name, c.version, c.build, c.mode, c.position, c.as_of, c.revision, c.rows, c.parked
+FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
+WHERE (a.tenant_id, a.name, a.version) = ($1, $2, $3)
+"""
+_FLIP = "UPDATE read.active_build SET build = $4 WHERE (tenant_id, name, version) = ($1, $2, $3)"
+_MODE = "UPDATE projection.checkpoint SET mode = $5 WHERE (tenant_id, name, version, build) = ($1, $2, $3, $4)"
+_DROP = "DELETE FROM projection.checkpoint WHERE (tenant_id, name, version, build) = ($1, $2, $3, $4)"
+
+
+class Building(msgspec.Struct, frozen=True, kw_only=True):
+    """One tenant's unfinished part of a rebuild."""
+
+    checkpoint: Checkpoint
+    request_id: UUID
+    rate_per_second: float
+    keep_old: bool
+
+
+class Rebuild:
+    """One shard's share of all rebuilds."""
+
+    def __init__(self, *, log_pool: Pool, read_pool: Pool, catalog: Catalog, lease: Lease, reach: Reach) -> None:
+        self._log_pool = log_pool
+        self._read_pool = read_pool
+        self._catalog = catalog
+        self._lease = lease
+        self._reach = reach
+        self._not_before = 0.0
+        self._batch_events = _BATCH_EVENTS
+
+    def seconds_until_allowed(self) -> float:
+        """How long the requested rate asks this shard to rest."""
+        return max(0.0, self._not_before - time.monotonic())
+
+    async def next(self, tenants: Iterable[UUID]) -> Building | None:
+        """What to go on with, the oldest request first; None when nothing is being rebuilt here."""
+        async with transaction(self._read_pool, tenant_id=None) as connection:
+            row = await connection.fetchrow(_BUILDING, list(tenants))
+        if row is None or self._catalog.get(row["name"]) is None:
+            return None
+        values = dict(row)
+        request_id, rate, shards = values.pop("request_id"), values.pop("rate"), values.pop("shards")
+        return Building(
+            keep_old=values.pop("keep_old"),
+            checkpoint=Checkpoint(**values),
+            request_id=request_id,
+            rate_per_second=rate / shards,
+        )
+
+    async def step(self, building: Building) -> bool:
+        """Fold one batch; when the build has caught up, cut the tenant over. True when it was cut over."""
+        started = time.monotonic()
+        before = building.checkpoint
+        want = Want(tenant_id=before.tenant_id, after=before.position, limit=self._batch_events)
+        async with transaction(self._log_pool, tenant_id=None) as connection:
+            stored = await fetch(connection, [want])
+        if stored:
+            batch = Batch(lease=self._lease, checkpoints=(before,), events=read_events(stored))
+            result = await project(self._read_pool, self._catalog, batch, self._reach)
+            await self._count(building, len(stored))
+            if result.checkpoints[0].position == before.position:
+                self._not_before = started + _STUCK_PAUSE_SECONDS
+                return False
+        self._pace(building, events=len(stored), started=started)
+        if len(stored) == want.limit:
+            return False
+        return await self._cut_over(building)
+
+    async def _count(self, building: Building, events: int) -> None:
+        async with transaction(self._read_pool, tenant_id=None) as connection:
+            await connection.execute(_COUNT, building.request_id, events)
+            await connection.execute("COMMIT")
+
+    def _pace(self, building: Building, *, events: int, started: float) -> None:
+        seconds = time.monotonic() - started
+        if seconds > _LONG_STEP_SECONDS:
+            self._batch_events = max(_SMALLEST_BATCH, self._batch_events // 2)
+        elif events == self._batch_events:
+            self._batch_events = min(_BATCH_EVENTS, self._batch_events * 2)
+        if building.rate_per_second:
+            self._not_before = started + events / building.rate_per_second
+
+    async def _cut_over(self, building: Building) -> bool:
+        one = building.checkpoint
+        async with transaction(self._read_pool, tenant_id=None) as connection:
+            await leases.fence(connection, self._lease.shard, self._lease.epoch)
+            old, new = await self._lock_both(connection, one)
+            if new.position < old.position:
+                return False
+            await connection.execute(_FLIP, one.tenant_id, one.name, one.version, one.build)
+            await connection.execute(_MODE, one.tenant_id, one.name, one.version, one.build, "live")
+            if building.keep_old:
+                await connection.execute(_MODE, one.tenant_id, one.name, one.version, old.build, "kept")
+            else:
+                await connection.execute(_DROP, one.tenant_id, one.name, one.version, old.build)
+            await connection.execute("COMMIT")
+        return True
+
+    async def _lock_both(self, connection: Connection, one: Checkpoint) -> tuple[Checkpoint, Checkpoint]:
+        active = await connection.fetchrow(_ACTIVE, one.tenant_id, one.name, one.version)
+        locked = await checkpoint_rows.lock(connection, [Checkpoint(**dict(active)), one])
+        by_build = {checkpoint.build: checkpoint for checkpoint in locked}
+        return by_build[active["build"]], by_build[one.build]

@@ -1,0 +1,156 @@
+"""The projector: `python -m projections.worker`. Its whole object graph is in this file.
+
+Two paths lead to a drain. The hint on the doorbell's channel wakes it within a millisecond; the arq job is the second
+path, and the sweep in each drain the third. None of them carries data, so losing any costs only time. arq's loop is
+restarted with backoff when Redis goes away; the drains go on projecting into PostgreSQL meanwhile.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import UUID
+
+import msgspec
+import structlog
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from projections.registry import PROJECTIONS
+from projections.runtime.catalog import AnyProjection, Catalog, ensure_tables
+from projections.runtime.doorbell import listen
+from projections.runtime.drain import DATABASE_FAILURES, DrainParts
+from projections.runtime.fault_points import Reach, carry_on
+from projections.runtime.jobs import run_jobs
+from projections.runtime.leases import ensure_leases
+from projections.runtime.progress import Progress
+from projections.runtime.requests import run_requests
+from projections.runtime.shards import ShardKeeper
+from shared_kernel.database.pool import Pool, PoolSettings, build_pool
+from shared_kernel.identifiers import new_id
+from shared_kernel.redis.multiplexed import MultiplexedRedis
+from shared_kernel.settings import read_settings
+
+_POOL_SIZE = 10
+"""Four rounds at a time, each with one connection to either database, and some for heartbeat and requests."""
+_ROUNDS_AT_A_TIME = 4
+_STATEMENT_TIMEOUT_SECONDS = 30.0
+_START_PAUSE_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class ProjectorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the projector reads from `SHELFWISE_*`. The URLs log in as the role `shelfwise_projector`."""
+
+    write_database_url: str
+    read_database_url: str
+    redis_url: str
+    probe_port: int = 9100
+    probe_host: str = "127.0.0.1"
+
+
+class ProjectorParts(msgspec.Struct, frozen=True, kw_only=True):
+    """The projector's singletons, as `projector_parts` made them."""
+
+    worker_id: UUID
+    registry: CollectorRegistry
+    drains: DrainParts
+    keeper: ShardKeeper
+
+
+@asynccontextmanager
+async def projector_parts(
+    settings: ProjectorSettings, *, projections: Sequence[AnyProjection] = PROJECTIONS, reach: Reach = carry_on
+) -> AsyncIterator[ProjectorParts]:
+    """Build everything, in this order, and close it in the reverse.
+
+    Args:
+        settings: where the databases and Redis are.
+        projections: what to run; tests may run others.
+        reach: what happens at fault points; tests die there.
+    """
+    async with AsyncExitStack() as stack:
+        log_pool = await stack.enter_async_context(_pool(settings.write_database_url))
+        read_pool = await stack.enter_async_context(_pool(settings.read_database_url))
+        redis = await stack.enter_async_context(MultiplexedRedis.from_url(settings.redis_url, client_name="projector"))
+        catalog = Catalog(projections)
+        async with read_pool.acquire() as connection:
+            await ensure_leases(connection)
+            await ensure_tables(connection, catalog)
+        registry = CollectorRegistry()
+        drains = DrainParts(
+            log_pool=log_pool,
+            read_pool=read_pool,
+            redis=redis,
+            catalog=catalog,
+            reach=reach,
+            progress=Progress(registry),
+            turns=asyncio.Semaphore(_ROUNDS_AT_A_TIME),
+        )
+        worker_id = new_id()
+        yield ProjectorParts(
+            worker_id=worker_id, registry=registry, drains=drains, keeper=ShardKeeper(drains, worker_id)
+        )
+
+
+async def run_projector(
+    settings: ProjectorSettings, *, projections: Sequence[AnyProjection] = PROJECTIONS, reach: Reach = carry_on
+) -> None:
+    """Project until cancelled or until a part ends that should not."""
+    async with projector_parts(settings, projections=projections, reach=reach) as parts:
+        log.info("projector_started", worker_id=str(parts.worker_id), projections=len(projections))
+        async with asyncio.TaskGroup() as group:
+            for part in _loops(settings, parts):
+                group.create_task(part)
+
+
+def _loops(settings: ProjectorSettings, parts: ProjectorParts) -> list[Coroutine[None, None, None]]:
+    return [
+        parts.keeper.run(),
+        listen(settings.redis_url, parts.keeper.wake),
+        run_jobs(settings.redis_url, parts.keeper.wake),
+        run_requests(parts.drains, parts.keeper),
+    ]
+
+
+def _pool(url: str) -> Pool:
+    settings = PoolSettings(
+        application_name="shelfwise-projector",
+        max_size=_POOL_SIZE,
+        statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
+        command_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
+    )
+    return build_pool(url, settings)
+
+
+async def run_until_signalled(settings: ProjectorSettings, *, reach: Reach = carry_on) -> None:
+    """Run the projector until SIGTERM or SIGINT, waiting for databases that are not there yet."""
+    projector = asyncio.create_task(_persist(settings, reach))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, projector.cancel)
+    try:
+        await projector
+    except asyncio.CancelledError:
+        log.info("projector_stopped")
+
+
+async def _persist(settings: ProjectorSettings, reach: Reach) -> None:
+    # Unbounded in attempts: a projector has nothing better to do than to wait for its databases. The probe is red meanwhile.
+    while True:
+        try:
+            await run_projector(settings, reach=reach)
+        except* DATABASE_FAILURES as group:
+            log.warning("projector_restarts", error=type(group.exceptions[0]).__name__)
+        await asyncio.sleep(_START_PAUSE_SECONDS)
+
+
+def main() -> None:
+    """The process's entry."""
+    uvloop.run(run_until_signalled(read_settings(ProjectorSettings, os.environ)))
+
+
+if __name__ == "__main__":
+    main()
