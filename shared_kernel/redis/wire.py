@@ -13,8 +13,8 @@ from shared_kernel.redis.limits import ConnectionLimits
 from shared_kernel.redis.replies import Awaited, AwaitedReplies, AwaitedReply, Reply
 
 _INCOMPLETE: Final = object()
-# Long enough for the loop to poll its sockets once more (uvloop runs what is due in under half a millisecond at once).
-_ONE_POLL_SECONDS: Final = 0.001
+# Timers may fire a clock tick early: look again a little later, and do not spin.
+_SHORTEST_LOOK_SECONDS: Final = 0.001
 
 
 class Wire(asyncio.Protocol):
@@ -81,7 +81,7 @@ class Wire(asyncio.Protocol):
         self._awaited.append(awaited)
         self.in_flight += awaited.size
         if self._timer is None:
-            self._timer = self._loop.call_later(self._limits.timeout_seconds, self._look_once_more)
+            self._timer = self._loop.call_later(self._limits.timeout_seconds, self._expire)
 
     def _flush(self) -> None:
         if self._transport is not None:
@@ -126,11 +126,6 @@ class Wire(asyncio.Protocol):
             if self._timed_out:
                 self._timed_out -= 1
 
-    def _look_once_more(self) -> None:
-        # A loop that was held up runs its timers before it reads the replies that lie in the socket (uvloop does):
-        # judging after one more poll times out a slow Redis, and not our own slowness.
-        self._timer = self._loop.call_later(_ONE_POLL_SECONDS, self._expire)
-
     def _expire(self) -> None:
         """Fail whoever has waited too long; drop the connection when even the oldest reply does not come."""
         self._timer = None
@@ -142,7 +137,7 @@ class Wire(asyncio.Protocol):
             self.abort(f"Redis has not answered for {self._limits.stall_seconds} s")
             return
         next_look_at = min(stalls_at, self._expire_waiting(now))
-        self._timer = self._loop.call_later(max(next_look_at - now, _ONE_POLL_SECONDS), self._look_once_more)
+        self._timer = self._loop.call_later(max(next_look_at - now, _SHORTEST_LOOK_SECONDS), self._expire)
 
     def _expire_waiting(self, now: float) -> float:
         """Fail those past their time and return when the next one, perhaps one that is yet to come, can be due."""

@@ -141,12 +141,13 @@ async def test_a_slow_command_times_out_for_its_caller_and_its_late_reply_reache
         await client.connect()
         connections = await _statistic(client, b"total_connections_received")
         busy = "for i = 1, 3e7 do end return 'late'"
-        with pytest.raises(RedisTimeout):
-            await client.call("EVAL", busy, 0)
-        assert client.in_flight == 1
-        async with asyncio.timeout(10):
-            while client.in_flight:
-                await asyncio.sleep(0.005)
+        for _ in range(3):  # each late reply leaves the next caller its own full timeout, and no more
+            with pytest.raises(RedisTimeout):
+                await client.call("EVAL", busy, 0)
+            assert client.in_flight == 1
+            async with asyncio.timeout(10):
+                while client.in_flight:
+                    await asyncio.sleep(0.005)
         assert await client.call("ECHO", "mine") == b"mine"
         assert await _statistic(client, b"total_connections_received") == connections
 
