@@ -1,7 +1,7 @@
-"""The one way a query is answered: rate limit, freshness, caches, snapshot, conditional requests. Views only say what to read.
+"""The one way a query is answered: limits, freshness, caches, snapshot, conditional requests. Views say what to read.
 
-A view's `endpoints.py` and `queries.py` use what is named in `__all__` here, and nothing below. (`view.py` does not import
-this package: projections import `view.py`.) There are three shapes of query.
+A view's `endpoints.py` and `queries.py` use what is named in `__all__` here, and nothing below. (`view.py` does not
+import this package: projections import `view.py`.) There are three shapes of query.
 
 1. An entity by its key, its row written through to Redis (the view has a `body`). No SQL to write:
 
@@ -19,7 +19,10 @@ this package: projections import `view.py`.) There are three shapes of query.
         columns=("order_id", "number", "placed_at", "status", "total_minor", "currency"),
         sorts={"placed_at": "placed_at", "total": "total_minor"},
         default_sort="-placed_at",
-        filters={"status": Filter(column="status", type=OrderStatus), "placed_at": Filter(column="placed_at", operators=RANGE)},
+        filters={
+            "status": Filter(column="status", type=OrderStatus),
+            "placed_at": Filter(column="placed_at", operators=RANGE),
+        },
     )
 
     @query_route("/orders", policy=READ_OPERATIONS, cost=2, parameters=ORDERS, summary="Orders")
@@ -29,8 +32,8 @@ this package: projections import `view.py`.) There are three shapes of query.
     async def order_page(snapshot: Snapshot, query: ListQuery) -> Answer:
         return await list_page(snapshot, ORDERS, query, item=order_item)      # order_item: Record -> Struct
 
-   With further parameters (`own_parameters=` in the route): `page, own = parse_list_with(request, ORDERS, OwnParameters)`, and a frozen query struct that
-   holds both (`page: ListQuery`, plus yours, resolved).
+   With further parameters (`own_parameters=` in the route): `page, own = parse_list_with(request, ORDERS, Own)`, and a
+   frozen query struct that holds both (`page: ListQuery`, plus yours, resolved).
 
 3. Anything else (sums, ranks, search): parameters into a struct, the struct resolved, one fetch over ONE view's table:
 
@@ -46,15 +49,16 @@ this package: projections import `view.py`.) There are three shapes of query.
         return await queries.answer(request, view=VIEW, query=query, fetch=fetch_sales)
 
     async def fetch_sales(snapshot: Snapshot, query: SalesQuery) -> Answer:
-        records = await snapshot.rows(SALES, query.from_date, query.to_date)  # SQL text: $1 tenant, $2 build, yours from $3
-        return Answer(data=msgspec.json.encode([...]))                        # row_keys=None: any parked key degrades it
+        records = await snapshot.rows(SALES, query.from_date, query.to_date)  # SQL: $1 tenant, $2 build, yours from $3
+        return Answer(data=msgspec.json.encode([...]))                # row_keys=None: any parked key degrades it
 
 What holds for every fetch
-- It reads only its view's table, with `WHERE tenant_id = $1 AND build = $2` first; under row-level security only leakproof
-  operators (`=`, ranges, `IN`, `= ANY`) use an index. No commit, no clock, no context: the same query struct must give the
-  same bytes while the view's rows do not change, since answers are stored under (tenant, view, query struct's name and
-  value, build, revision). What the answer depends on beside rows (today's date, the caller's role) is a field of the struct.
-- It returns None for what does not exist (404), and `row_keys` (`encode_key` of each shown row's key) where it shows rows.
+- It reads only its view's table, with `WHERE tenant_id = $1 AND build = $2` first; under row-level security only
+  leakproof operators (`=`, ranges, `IN`, `= ANY`) use an index. No commit, no clock, no context: the same query struct
+  must give the same bytes while the view's rows do not change, since answers are stored under (tenant, view, query
+  struct's name and value, build, revision). What the answer depends on beside rows (today's date, the caller's role) is
+  a field of the struct.
+- It returns None for what does not exist (404), and `row_keys` (`encode_key` of each shown key) where it shows rows.
 - The caller's principal is `principal_of(request)`; its tenant has the store's `timezone` and `currency`.
 - Unknown parameters are refused on every route: call `parse_parameters(request, NoParameters)` where there are none.
 - JSONB columns arrive as text: `msgspec.Raw(record["lines"].encode())`, or decode it.

@@ -1,26 +1,253 @@
-"""The execution of queries; filled in next."""
+"""The execution of queries: one look at Redis; where that is not enough, one snapshot of PostgreSQL for all who ask."""
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Literal
+from uuid import UUID
 
 import msgspec
 from litestar import Response
+from msgspec import UNSET
 
-from read_side.query_execution.answers import Fetch
-from read_side.query_execution.requests import QueryRequest
-from shared_kernel.views import Key, View
+from read_side.query_execution.answers import Answer, Fetch, QueryT
+from read_side.query_execution.asking import Asked, query_digest
+from read_side.query_execution.cache import Look, QueryCache
+from read_side.query_execution.entities import EntityQuery, entity_fetch
+from read_side.query_execution.errors import (
+    EntityNotFoundError,
+    PositionUnknownError,
+    ProjectionBehindError,
+    RowDegradedError,
+)
+from read_side.query_execution.heads import Heads
+from read_side.query_execution.paging import next_link
+from read_side.query_execution.requests import QueryRequest, principal_of
+from read_side.query_execution.shown import Shown
+from read_side.query_execution.single_flight import Flight, SingleFlight
+from read_side.query_execution.table import Reading, read_state, read_table
+from read_side.query_execution.waiting import DEFAULT_MAX_WAITERS, Waiting
+from shared_kernel.database.pool import Pool
+from shared_kernel.errors import FieldError, RateLimitedError, ShelfWiseError
+from shared_kernel.http.envelope import QueryMeta, not_modified, query_response
+from shared_kernel.http.problems import problem_response
+from shared_kernel.http.request_headers import minimum_position, wait_seconds
+from shared_kernel.http.routes import declaration_of
+from shared_kernel.rate_limits.headers import headers as limit_headers
+from shared_kernel.rate_limits.headers import policy_value
+from shared_kernel.rate_limits.settings import RateLimitSettings
+from shared_kernel.redis.state import ProjectionState
+from shared_kernel.views import Key, View, encode_key
 
-QueryT = TypeVar("QueryT", bound=msgspec.Struct)
+_FRESH_READINGS: Final = 2
+"""A reading that others began may be older than what was shown since; the second of one's own cannot be."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What is about to be shown, from wherever it came."""
+
+    state: ProjectionState
+    answer: Answer | None
+    source: Literal["cache", "table"]
+    head: int | None
+    degraded: bool = False
+    unchanged: bool = False
 
 
 class Queries:
     """Answers every query of this process."""
 
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        cache: QueryCache,
+        heads: Heads,
+        limits: RateLimitSettings,
+        max_waiters: int = DEFAULT_MAX_WAITERS,
+    ) -> None:
+        self._pool = pool
+        self._cache = cache
+        self._heads = heads
+        self._limit_policy = policy_value(limits)
+        self._shown = Shown()
+        self._readings: SingleFlight[Reading] = SingleFlight()
+        self._states: SingleFlight[ProjectionState] = SingleFlight()
+        self._waiting = Waiting(in_redis=cache.state, in_table=self._state_in_table, max_waiters=max_waiters)
+
     async def entity(self, request: QueryRequest, *, view: View[Any], key: Key) -> Response[Any]:
         """One row by its key: from Redis, else from the table, else 404."""
-        raise NotImplementedError
+        query = EntityQuery(key=key)
+        asked = _asked(request, view, query, row=encode_key(key))
+        return await self._respond(request, asked, query, entity_fetch(view))
 
     async def answer(
         self, request: QueryRequest, *, view: View[Any], query: QueryT, fetch: Fetch[QueryT]
     ) -> Response[Any]:
-        """Whatever `fetch` finds: stored with build and revision, and told again while both hold."""
-        raise NotImplementedError
+        """Whatever `fetch` finds: stored with build and revision, and told again while both hold.
+
+        Args:
+            request: whose headers say how fresh it must be, and what the client has already.
+            view: the one that `fetch` reads.
+            query: fully resolved; equal ones have equal answers while the view's rows do not change.
+            fetch: reads the table where Redis has no answer.
+        """
+        return await self._respond(request, _asked(request, view, query, row=None), query, fetch)
+
+    async def aclose(self) -> None:
+        """End what is under way."""
+        await self._readings.aclose()
+        await self._states.aclose()
+        await self._cache.aclose()
+
+    async def _respond(self, request: QueryRequest, asked: Asked, query: QueryT, fetch: Fetch[QueryT]) -> Response[Any]:
+        look = await self._cache.look(asked, cost=asked.cost)
+        fields = limit_headers(self._limit_policy, look.admission)
+        if not look.admission.allowed:
+            raise RateLimitedError(
+                "Too many requests; see RateLimit.",
+                retry_after_seconds=look.admission.retry_after_seconds,
+                fields=fields,
+            )
+        try:
+            found = await self._find(asked, look, query, fetch)
+        except ShelfWiseError as error:
+            # Only here is it known what the limits said, which every answer tells.
+            return problem_response(error, instance=request.scope["path"], fields=fields)
+        return _response(request, asked, found, fields)
+
+    async def _find(self, asked: Asked, look: Look, query: QueryT, fetch: Fetch[QueryT]) -> Found:
+        if asked.wait_seconds > 0 and (look.state is None or not asked.is_satisfied_by(look.state)):
+            look = await self._look_when_satisfied(asked, look)
+        found = self._in_cache(asked, look)
+        if found is None:
+            found = await self._in_table(asked, look, query, fetch)
+        self._shown.remember(asked, found.state)
+        if found.answer is None and not found.unchanged:
+            raise EntityNotFoundError("There is no such thing in this store.", position=found.state.position)
+        if found.head is None and not found.unchanged:
+            found = msgspec.structs.replace(found, head=await self._heads.head(asked.tenant_id))
+        return found
+
+    async def _look_when_satisfied(self, asked: Asked, look: Look) -> Look:
+        await self._refuse_unknown(asked, look.head)
+        await self._waiting.until_satisfied(asked)
+        return await self._cache.look(asked, cost=0)
+
+    async def _refuse_unknown(self, asked: Asked, hinted_head: int | None) -> None:
+        """A hint may be old; only the log itself can say that there is no such position."""
+        minimum = asked.minimum_position
+        if minimum is None or (hinted_head is not None and hinted_head >= minimum):
+            return
+        head = await self._heads.certain_head(asked.tenant_id)
+        if head is not None and head < minimum:
+            detail = f"the log ends at {head}"
+            raise PositionUnknownError(
+                "ShelfWise-Min-Position is past the end of the log; no waiting helps.",
+                errors=(FieldError(pointer="ShelfWise-Min-Position", code="position_unknown", detail=detail),),
+            )
+
+    def _in_cache(self, asked: Asked, look: Look) -> Found | None:
+        state = look.state
+        if state is None or state.parked or not asked.is_satisfied_by(state) or self._shown.is_past(asked, state):
+            return None
+        if _has_already(asked, state):
+            return Found(state=state, answer=None, source="cache", head=look.head, unchanged=True)
+        if not look.found:
+            return None
+        return Found(state=state, answer=look.answer, source="cache", head=look.head)
+
+    async def _in_table(self, asked: Asked, look: Look, query: QueryT, fetch: Fetch[QueryT]) -> Found:
+        reading = await self._read(asked, query, fetch)
+        state = reading.state
+        if not asked.is_satisfied_by(state):
+            await self._refuse_unknown(asked, look.head)
+            behind = ProjectionBehindError(f"the view is at {state.position}; try again", retry_after_seconds=1)
+            behind.position = state.position
+            raise behind
+        parked_from = reading.parked_from
+        minimum = asked.minimum_position
+        if parked_from is not None and minimum is not None and minimum >= parked_from:
+            degraded = RowDegradedError(f"a row shown is parked since {parked_from}", retry_after_seconds=5)
+            degraded.position = parked_from - 1
+            raise degraded
+        return Found(
+            state=state,
+            answer=reading.answer,
+            source="table",
+            head=look.head,
+            degraded=parked_from is not None,
+            unchanged=reading.answer is not None and _has_already(asked, state),
+        )
+
+    async def _read(self, asked: Asked, query: QueryT, fetch: Fetch[QueryT]) -> Reading:
+        async def read(flight: Flight) -> Reading:
+            reading = await read_table(self._pool, asked, query, fetch, flight=flight)
+            if reading.answer is not None and reading.state.build and not reading.state.parked:
+                self._cache.store(asked, reading.state, reading.answer)
+            return reading
+
+        key = (asked.tenant_id, asked.digest)
+        reading = await self._readings.join(key, read)
+        for _ in range(_FRESH_READINGS):
+            if asked.is_satisfied_by(reading.state) and not self._shown.is_past(asked, reading.state):
+                break
+            reading = await self._readings.start(key, read)
+        return reading
+
+    async def _state_in_table(self, asked: Asked) -> ProjectionState | None:
+        key: tuple[UUID, str] = (asked.tenant_id, asked.view.label)
+        return await self._states.join(key, lambda flight: read_state(self._pool, asked, flight))
+
+
+def _asked(request: QueryRequest, view: View[Any], query: msgspec.Struct, *, row: str | None) -> Asked:
+    principal = principal_of(request)
+    minimum = minimum_position(request.headers)
+    return Asked(
+        tenant_id=principal.tenant.id,
+        key_id=principal.key_id,
+        view=view,
+        digest=query_digest(view, query),
+        row=row,
+        cost=declaration_of(request.route_handler).cost,
+        minimum_position=minimum,
+        wait_seconds=wait_seconds(request.headers) if minimum is not None else 0,
+        if_none_match=request.headers.get("if-none-match"),
+    )
+
+
+def _has_already(asked: Asked, state: ProjectionState) -> bool:
+    """Whether the client has these very rows; `*` asks whether there is anything, which a state does not say."""
+    tags = asked.if_none_match
+    if tags is None or tags.strip() == "*":
+        return False
+    opaque = asked.etag(state).removeprefix("W/")
+    return any(tag.strip().removeprefix("W/") == opaque for tag in tags.split(","))
+
+
+def _response(request: QueryRequest, asked: Asked, found: Found, fields: dict[str, str]) -> Response[Any]:
+    state, answer = found.state, found.answer
+    etag = asked.etag(state)
+    if found.unchanged or answer is None or (asked.if_none_match or "").strip() == "*":
+        return not_modified(etag=etag, position=state.position, headers=fields)
+    return query_response(
+        data=answer.data,
+        meta=_meta(asked, found, answer),
+        position=state.position,
+        etag=etag,
+        next_link=None if answer.next_cursor is None else next_link(request, answer.next_cursor),
+        headers=fields,
+    )
+
+
+def _meta(asked: Asked, found: Found, answer: Answer) -> QueryMeta:
+    state = found.state
+    is_list = answer.has_more is not None
+    return QueryMeta(
+        position=state.position,
+        as_of=state.as_of,
+        lag_events=None if found.head is None else max(0, found.head - state.position),
+        source=found.source,
+        projection=asked.view.label,
+        degraded=True if found.degraded else UNSET,
+        has_more=answer.has_more if answer.has_more is not None else UNSET,
+        next_cursor=answer.next_cursor if is_list else UNSET,
+        exact_count=answer.exact_count if answer.exact_count is not None else UNSET,
+    )

@@ -13,7 +13,7 @@ from shared_kernel.errors import ShelfWiseError
 from shared_kernel.http.routes import declare
 
 
-def query_route(  # noqa: PLR0913 - one keyword per thing a route can declare
+def query_route(
     path: str,
     *,
     policy: AccessPolicy,

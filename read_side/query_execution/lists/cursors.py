@@ -1,11 +1,12 @@
 """Opaque cursors: the last row's place in one order of one list, bound to that list, sort and filters.
 
-A cursor holds nothing but values its holder was shown, is read with the columns' exact types, and row-level security keeps
-every page within the tenant: so the digest is there to catch mistakes and mix-ups, and needs no key.
+A cursor holds nothing but values its holder was shown, is read with the columns' exact types, and row-level security
+keeps every page within the tenant: so the digest is there to catch mistakes and mix-ups, and needs no key.
 """
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from read_side.query_execution.lists.specification import Condition, ListSpecifi
 
 _VERSION: Final = 1
 _DIGEST_BYTES: Final = 8
+_MAX_ORDERS: Final = 512
+"""Sorts come from allow-lists."""
 _NOT_OURS = "start again without a cursor, or repeat the sort and the filters it was given for"
 
 
@@ -40,7 +43,7 @@ def decode_cursor(
         digest, payload = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
         if encode_again(raw) != cursor or digest != _digest(specification, sort, conditions, payload):
             raise ValueError(_NOT_OURS)
-        version, values = msgspec.msgpack.decode(payload, type=tuple[int, _types(specification, sort)])
+        version, values = _decoder(specification, sort).decode(payload)
     except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError) as error:
         raise ValueError(_NOT_OURS) from error
     if version != _VERSION:
@@ -54,12 +57,17 @@ def encode_again(raw: bytes) -> str:
     return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _types(specification: ListSpecification, sort: str) -> Any:  # noqa: ANN401 - a tuple type made of the columns' types
-    kinds = [
+@lru_cache(maxsize=_MAX_ORDERS)
+def _decoder(
+    specification: ListSpecification, sort: str
+) -> msgspec.msgpack.Decoder[tuple[int, tuple[Any, ...]]]:  # Any: the columns' own types
+    """Reads exactly the types of the columns that order the list."""
+    kinds: list[Any] = [
         column.type.python_type | None if column.nullable else column.type.python_type
         for column in specification.order(sort)
     ]
-    return tuple.__class_getitem__(tuple(kinds))
+    values: Any = tuple.__class_getitem__(tuple(kinds))
+    return msgspec.msgpack.Decoder(tuple.__class_getitem__((int, values)))
 
 
 def _digest(specification: ListSpecification, sort: str, conditions: tuple[Condition, ...], payload: bytes) -> bytes:

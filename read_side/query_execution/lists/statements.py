@@ -12,7 +12,7 @@ from read_side.query_execution.lists.specification import ListQuery, ListSpecifi
 
 _MAX_SHAPES: Final = 512
 """Shapes are made of allow-listed names only, so nobody can make many; past it the oldest is compiled again."""
-_DIALECT: Final = PGDialect_asyncpg(paramstyle="numeric_dollar")
+_DIALECT: Final = PGDialect_asyncpg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # SQLAlchemy's own gap
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,4 +118,4 @@ def _beyond(
     descending: bool,
 ) -> ColumnElement[bool]:
     left, right = (columns[0], bounds[0]) if len(columns) == 1 else (tuple_(*columns), tuple_(*bounds))
-    return cast("ColumnElement[bool]", left < right if descending else left > right)
+    return left < right if descending else left > right

@@ -1,0 +1,58 @@
+"""One query as the execution sees it: whose, of which view, under which digest, and how fresh it must be."""
+
+from hashlib import blake2b
+from importlib.metadata import version
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from shared_kernel.http.envelope import weak_etag
+from shared_kernel.redis.state import ProjectionState
+from shared_kernel.views import View
+
+# An answer's bytes are the release's as well: two releases side by side must not tell each other's.
+_RELEASE: Final = version("shelfwise").encode()
+_DIGEST_BYTES: Final = 20
+"""160 bits: two queries of one tenant never meet by chance."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A query, resolved.
+
+    Attributes:
+        tenant_id: whose rows; from authentication and nowhere else.
+        key_id: of the API key, which has a limit of its own.
+        view: that is read.
+        digest: of the resolved query.
+        row: `encode_key` of the entity asked for, where its row is written through to Redis.
+        cost: units of the limits.
+        minimum_position: that the answer must include; None for whatever there is.
+        wait_seconds: how long it may take to get there.
+        if_none_match: the header, as sent.
+    """
+
+    tenant_id: UUID
+    key_id: UUID
+    view: View[Any]  # Any: execution does not look at rows
+    digest: bytes
+    row: str | None
+    cost: int
+    minimum_position: int | None
+    wait_seconds: float
+    if_none_match: str | None
+
+    def etag(self, state: ProjectionState) -> str:
+        """Of the answer while the view's rows of this tenant are those of `state`."""
+        return weak_etag(self.tenant_id.hex, self.view.label, f"{state.build}", f"{state.revision}", self.digest.hex())
+
+    def is_satisfied_by(self, state: ProjectionState) -> bool:
+        """Whether the state includes the position asked for."""
+        return self.minimum_position is None or state.position >= self.minimum_position
+
+
+def query_digest(view: View[Any], query: msgspec.Struct) -> bytes:  # Any: as above
+    """The same for the same question of the same view in the same release, and for no other."""
+    kind = type(query)
+    name = f"{view.label} {kind.__module__}.{kind.__qualname__} ".encode()
+    return blake2b(_RELEASE + b" " + name + msgspec.json.encode(query), digest_size=_DIGEST_BYTES).digest()

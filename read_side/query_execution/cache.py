@@ -1,0 +1,203 @@
+"""All that Redis says about a query, in one round trip: limits, state, head, and the row or the stored answer."""
+
+import asyncio
+from typing import Final, cast
+
+import msgspec
+import structlog
+
+from read_side.query_execution.answers import Answer
+from read_side.query_execution.asking import Asked
+from read_side.query_execution.stored import TTL_MILLISECONDS, decode_row, decode_stored, encode_stored
+from shared_kernel.rate_limits.admission import Admission, admission_from_lua
+from shared_kernel.rate_limits.gcra_lua import GCRA_LUA_FUNCTION
+from shared_kernel.rate_limits.limiter import LIMIT_NAMES, LocalShare, limit_arguments
+from shared_kernel.rate_limits.settings import RateLimitSettings
+from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
+from shared_kernel.redis.keys import TenantKeys
+from shared_kernel.redis.multiplexed import MultiplexedRedis
+from shared_kernel.redis.replies import Argument, Reply
+from shared_kernel.redis.scripts import Script
+from shared_kernel.redis.state import INCARNATION_FIELD, ProjectionState, decode_state
+
+REDIS_FAILURES: Final = (RedisUnavailable, RedisReplyError)
+"""Reads go on without Redis, whatever is wrong with it."""
+_ILLEGIBLE: Final = (ValueError, msgspec.DecodeError)
+"""Another release may write it differently: what cannot be read is not there."""
+_MAX_STORES: Final = 256
+"""Answers on their way to Redis; past it they are not stored, and read from the table next time."""
+
+# KEYS: state, head, the tenant's limit, the key's limit, the stored answer.
+# ARGV: cost; interval_us and burst of each limit; the incarnation's and the view's field of the state; for an entity
+# also its row's key in three pieces, between which the incarnation and the build belong (both are only known here).
+# One tenant's keys are in one slot, so the row's key may be composed. Nothing is told that may hide parked rows.
+LOOK: Final = Script(
+    GCRA_LUA_FUNCTION
+    + """
+local admitted = gcra_all({
+  {KEYS[3], tonumber(ARGV[2]), tonumber(ARGV[3])},
+  {KEYS[4], tonumber(ARGV[4]), tonumber(ARGV[5])},
+}, tonumber(ARGV[1]))
+if admitted[1] == 0 then
+  return {admitted}
+end
+local known = redis.call('HMGET', KEYS[1], ARGV[6], ARGV[7])
+local head = redis.call('GET', KEYS[2])
+local incarnation, state = known[1], known[2]
+if not incarnation or not state then
+  return {admitted, false, head}
+end
+local build, revision, parked = string.match(state, '^(%d+)|(%d+)|%d+|%d+|(%d+)|')
+if not build or parked ~= '0' then
+  return {admitted, state, head}
+end
+if ARGV[8] then
+  local row = redis.call('GET', ARGV[8] .. incarnation .. ARGV[9] .. build .. ARGV[10])
+  if row then
+    return {admitted, state, head, row, false}
+  end
+end
+local stored = redis.call('GET', KEYS[5])
+local stamp = build .. '|' .. revision .. '\\n'
+if stored and string.sub(stored, 1, #stamp) == stamp then
+  return {admitted, state, head, false, stored}
+end
+return {admitted, state, head, false, false}
+"""
+)
+
+_log = structlog.get_logger("shelfwise.queries")
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What Redis said.
+
+    Attributes:
+        admission: by the limits.
+        state: of the view; None where it cannot be trusted (expired, or Redis is away).
+        head: the last position of the log that anybody told of lately.
+        found: whether there is a row or an answer of this very state.
+        answer: that; None together with `found`: the entity does not exist.
+    """
+
+    admission: Admission
+    state: ProjectionState | None = None
+    head: int | None = None
+    found: bool = False
+    answer: Answer | None = None
+
+
+class QueryCache:
+    """Redis as the queries of one process see it; whatever happens to Redis, a look is had."""
+
+    def __init__(self, redis: MultiplexedRedis, limits: RateLimitSettings, *, local_share: LocalShare) -> None:
+        self._redis = redis
+        self._limits = limit_arguments(limits)
+        self._local_share = local_share
+        self._stores: set[asyncio.Task[None]] = set()
+
+    async def look(self, asked: Asked, *, cost: int) -> Look:
+        """Charge the limits and tell what there is; one round trip.
+
+        Args:
+            asked: the query.
+            cost: 0 for a second look at the same query, which is charged once.
+        """
+        keys = TenantKeys(asked.tenant_id)
+        try:
+            reply = await LOOK.run(
+                self._redis,
+                keys=(
+                    keys.state_key(),
+                    keys.head_key(),
+                    keys.tenant_limit_key(),
+                    keys.principal_limit_key(asked.key_id),
+                    keys.response_key(asked.digest),
+                ),
+                args=(cost, *self._limits, INCARNATION_FIELD, asked.view.label, *_row_key_pieces(keys, asked)),
+            )
+        except REDIS_FAILURES as error:
+            _note_failure(error)
+            admission = self._local_share.admit(tenant_id=asked.tenant_id, key_id=asked.key_id, cost=cost)
+            return Look(admission=admission)
+        return _read_look(cast("list[Reply]", reply))
+
+    async def state(self, asked: Asked) -> ProjectionState | None:
+        """The state of the view now, as far as Redis can be trusted with it; cheap, for polling."""
+        try:
+            reply = await self._redis.call(
+                "HMGET", TenantKeys(asked.tenant_id).state_key(), INCARNATION_FIELD, asked.view.label
+            )
+        except REDIS_FAILURES as error:
+            _note_failure(error)
+            return None
+        incarnation, state = cast("list[bytes | None]", reply)
+        return None if incarnation is None or state is None else _legible_state(state)
+
+    def store(self, asked: Asked, state: ProjectionState, answer: Answer) -> None:
+        """Keep an answer for whoever asks next, beside the current request; losing it costs a look at the table."""
+        if not self._redis.connected or len(self._stores) >= _MAX_STORES:
+            return
+        stored = encode_stored(state, answer)
+        if stored is not None:
+            key = TenantKeys(asked.tenant_id).response_key(asked.digest)
+            task = asyncio.create_task(self._store(key, stored), name="store answer")
+            self._stores.add(task)
+            task.add_done_callback(self._stores.discard)
+
+    async def aclose(self) -> None:
+        """Let what is on its way arrive, for a bounded time."""
+        if self._stores:
+            await asyncio.wait(self._stores, timeout=1.0)
+
+    async def _store(self, key: str, stored: bytes) -> None:
+        try:
+            await self._redis.call("SET", key, stored, "PX", TTL_MILLISECONDS)
+        except REDIS_FAILURES as error:
+            _note_failure(error)
+
+
+def _row_key_pieces(keys: TenantKeys, asked: Asked) -> tuple[Argument, ...]:
+    """The row's key cut where the incarnation and the build belong."""
+    if asked.row is None:
+        return ()
+    cut = keys.row_key(
+        incarnation="@", projection=asked.view.name, version=asked.view.version, build=-1, row_key=asked.row
+    )
+    before_incarnation, _, rest = cut.partition("@")
+    before_build, _, row = rest.partition(":-1:")
+    return (before_incarnation, f"{before_build}:", f":{row}")
+
+
+def _read_look(reply: list[Reply]) -> Look:
+    admission = admission_from_lua(LIMIT_NAMES, cast("list[int]", reply[0]))
+    if len(reply) == 1:
+        return Look(admission=admission)
+    # A Lua table ends where its last values are nil.
+    state, head, row, stored = cast("list[bytes | None]", [*reply[1:], None, None, None, None][:4])
+    try:
+        answer = decode_row(row) if row is not None else None if stored is None else decode_stored(stored)
+    except _ILLEGIBLE as error:
+        _note_failure(error)
+        row = stored = answer = None
+    return Look(
+        admission=admission,
+        state=None if state is None else _legible_state(state),
+        head=None if head is None else int(head),
+        found=row is not None or stored is not None,
+        answer=answer,
+    )
+
+
+def _legible_state(state: bytes) -> ProjectionState | None:
+    try:
+        return decode_state(state)
+    except _ILLEGIBLE as error:
+        _note_failure(error)
+        return None
+
+
+def _note_failure(error: Exception) -> None:
+    """An outage is the connection's to tell, once; a wrong command is a bug and told each time."""
+    if not isinstance(error, RedisUnavailable):
+        _log.error("redis_refused_a_read", reason=str(error))

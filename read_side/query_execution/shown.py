@@ -1,0 +1,34 @@
+"""What this process has shown last, so that it never shows anything older afterwards."""
+
+from collections import OrderedDict
+from typing import Final
+from uuid import UUID
+
+from read_side.query_execution.asking import Asked
+from shared_kernel.redis.state import ProjectionState
+
+DEFAULT_MAX_ENTRIES: Final = 50_000
+"""Tenants times views, some 15 MB; who is forgotten has not asked for a while."""
+
+
+class Shown:
+    """The newest state shown of each tenant's views, whichever build it was of."""
+
+    def __init__(self, *, max_entries: int = DEFAULT_MAX_ENTRIES) -> None:
+        self._states: OrderedDict[tuple[UUID, str], ProjectionState] = OrderedDict()
+        self._max_entries = max_entries
+
+    def is_past(self, asked: Asked, state: ProjectionState) -> bool:
+        """Whether something newer was shown: a later position, or there a later revision of the same build."""
+        shown = self._states.get((asked.tenant_id, asked.view.label))
+        if shown is None or state.position > shown.position:
+            return False
+        return state.position < shown.position or (state.build == shown.build and state.revision < shown.revision)
+
+    def remember(self, asked: Asked, state: ProjectionState) -> None:
+        """Note what is about to be shown. The table has the last word, also where it was taken back to a backup."""
+        key = (asked.tenant_id, asked.view.label)
+        self._states[key] = state
+        self._states.move_to_end(key)
+        while len(self._states) > self._max_entries:
+            self._states.popitem(last=False)

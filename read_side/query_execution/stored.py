@@ -1,0 +1,47 @@
+"""How an answer lies in Redis: `build|revision`, what `meta` has beside freshness, and the data, each on its line."""
+
+from typing import Final
+
+import msgspec
+
+from read_side.query_execution.answers import Answer
+from shared_kernel.redis.state import ProjectionState
+
+TTL_MILLISECONDS: Final = 3_600_000
+"""An answer dies with its revision; the hour is for those that nobody asks for again."""
+MAX_BYTES: Final = 256 * 1024
+"""A hundred large rows fit; what is larger is read from the table each time rather than crowd out the rest."""
+
+
+class StoredMeta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a page tells beside its rows."""
+
+    next_cursor: str | None = None
+    has_more: bool | None = None
+    exact_count: int | None = None
+
+
+_NOTHING: Final = StoredMeta()
+_NO_META: Final = b"{}"
+_decoder = msgspec.json.Decoder(StoredMeta)
+
+
+def encode_stored(state: ProjectionState, answer: Answer) -> bytes | None:
+    """What to store; None if that is too large."""
+    if len(answer.data) > MAX_BYTES:
+        return None
+    meta = StoredMeta(next_cursor=answer.next_cursor, has_more=answer.has_more, exact_count=answer.exact_count)
+    return b"%d|%d\n%b\n%b" % (state.build, state.revision, msgspec.json.encode(meta), answer.data)
+
+
+def decode_stored(stored: bytes) -> Answer:
+    """The answer, without the keys of its rows: one that shows parked rows is never stored."""
+    _, meta_json, data = stored.split(b"\n", 2)
+    meta = _NOTHING if meta_json == _NO_META else _decoder.decode(meta_json)
+    return Answer(data=data, next_cursor=meta.next_cursor, has_more=meta.has_more, exact_count=meta.exact_count)
+
+
+def decode_row(written: bytes) -> Answer | None:
+    """A row as the projector wrote it through, `position|body`; None for the tombstone of a deleted one."""
+    body = written.partition(b"|")[2]
+    return Answer(data=body) if body else None

@@ -1,0 +1,118 @@
+"""PostgreSQL's side of a query: state, rows and parked keys in one snapshot."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+
+from read_side.query_execution.answers import Answer, Fetch, QueryT, Snapshot
+from read_side.query_execution.asking import Asked
+from read_side.query_execution.errors import ViewNotBuiltError
+from read_side.query_execution.single_flight import Flight
+from shared_kernel.database.pool import Connection, Pool
+from shared_kernel.database.transactions import BEGIN_SNAPSHOT, DatabaseUnavailableError, transaction
+from shared_kernel.redis.state import NOTHING_PROJECTED, ProjectionState
+
+_STATE: Final = """
+SELECT c.build, c.revision, c.position, c.as_of, c.parked, c.rows
+FROM read.active_build b
+JOIN projection.checkpoint c USING (tenant_id, name, version, build)
+WHERE b.tenant_id = $1 AND b.name = $2 AND b.version = $3
+"""
+_PARKED_FROM: Final = """
+SELECT min(first_position) FROM projection.parked_key
+WHERE tenant_id = $1 AND build = $2 AND name = $3 AND version = $4
+"""
+_PARKED_FROM_AMONG: Final = _PARKED_FROM + "AND key = ANY($5::text[])"
+
+_AWAY: Final = (
+    TimeoutError,
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+_log = structlog.get_logger("shelfwise.queries")
+_NOT_BUILT: Final = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What one snapshot showed.
+
+    Attributes:
+        state: that the rows belong to.
+        answer: None: it does not exist.
+        parked_from: the first parked position of any row shown (of any row, where it is not known which are); None
+            where nothing shown is parked.
+    """
+
+    state: ProjectionState
+    answer: Answer | None
+    parked_from: int | None = None
+
+
+async def read_table(pool: Pool, asked: Asked, query: QueryT, fetch: Fetch[QueryT], *, flight: Flight) -> Reading:
+    """The answer of the table now: begin, state, rows (and parked keys, where there are any), end.
+
+    Raises:
+        DatabaseUnavailableError: PostgreSQL is away or too slow.
+        ViewNotBuiltError: there is no such table yet.
+    """
+    async with _snapshot(pool, asked.tenant_id) as connection:
+        state = await _state(connection, asked)
+        flight.open()
+        snapshot = Snapshot(connection=connection, tenant_id=asked.tenant_id, state=state)
+        answer = await fetch(snapshot, query)
+        parked_from = await _parked_from(snapshot, asked, answer) if state.parked else None
+        return Reading(state=state, answer=answer, parked_from=parked_from)
+
+
+async def read_state(pool: Pool, asked: Asked, flight: Flight) -> ProjectionState:
+    """The state of the view now; raises as `read_table` does."""
+    async with _snapshot(pool, asked.tenant_id) as connection:
+        state = await _state(connection, asked)
+        flight.open()
+        return state
+
+
+@contextmanager
+def told_as_unavailable() -> Iterator[None]:
+    """Turn what a database that is away raises into what a client may be told."""
+    try:
+        yield
+    except _AWAY as error:
+        # Also a statement with the wrong number of arguments ends here: the log tells it from an outage.
+        _log.warning("read_database_failed", error=str(error), error_type=type(error).__name__)
+        raise DatabaseUnavailableError("the database is not answering; try again") from error
+    except _NOT_BUILT as error:
+        raise ViewNotBuiltError("this view is being built; try again", retry_after_seconds=5) from error
+
+
+@asynccontextmanager
+async def _snapshot(pool: Pool, tenant_id: UUID) -> AsyncIterator[Connection]:
+    with told_as_unavailable():
+        async with transaction(pool, begin=BEGIN_SNAPSHOT, tenant_id=tenant_id) as connection:
+            yield connection
+
+
+async def _state(connection: Connection, asked: Asked) -> ProjectionState:
+    record = await connection.fetchrow(_STATE, asked.tenant_id, asked.view.name, asked.view.version)
+    return NOTHING_PROJECTED if record is None else ProjectionState(**dict(record))
+
+
+async def _parked_from(snapshot: Snapshot, asked: Asked, answer: Answer | None) -> int | None:
+    """A missing entity's key counts as shown: it may be missing because it is parked."""
+    keys = (asked.row,) if answer is None and asked.row is not None else None if answer is None else answer.row_keys
+    arguments = (asked.view.name, asked.view.version)
+    if keys is None:
+        record = await snapshot.row(_PARKED_FROM, *arguments)
+    else:
+        record = await snapshot.row(_PARKED_FROM_AMONG, *arguments, list(keys))
+    return None if record is None else record[0]
