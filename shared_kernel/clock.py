@@ -1,8 +1,9 @@
 """The clock, handed to whoever needs the time, so that decisions stay pure and tests choose it."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TypeAlias
+from zoneinfo import ZoneInfo
 
 Clock: TypeAlias = Callable[[], datetime]
 
@@ -10,3 +11,13 @@ Clock: TypeAlias = Callable[[], datetime]
 def system_clock() -> datetime:
     """Now, in UTC."""
     return datetime.now(UTC)
+
+
+def date_in(timezone: str, now: datetime) -> date:
+    """What the calendar on a store's wall says.
+
+    Args:
+        timezone: an IANA name, as a tenant has it.
+        now: with its own zone.
+    """
+    return now.astimezone(ZoneInfo(timezone)).date()

@@ -89,15 +89,11 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     total: Money
 
 
-class OrderTimeline(msgspec.Struct, frozen=True, kw_only=True):
-    """What has happened to an order, oldest first: the newest 200 entries, and how many older ones were left out."""
-
-    timeline: tuple[TimelineEntry, ...]
-    timeline_omitted: int
-
-
 class OrderDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """An order with its lines and its timeline. `version` is what `If-Match` takes."""
+    """An order with its lines and its timeline. `version` is what `If-Match` takes.
+
+    The timeline has the newest 200 entries, oldest first; `timeline_omitted` says how many older ones there were.
+    """
 
     id: UUID
     version: int
