@@ -65,7 +65,7 @@ def build_app(  # noqa: PLR0913  # the one place where everything meets
     """
     litestar = Litestar(
         [*route_handlers, *health_handlers(health, metrics)],
-        dependencies={name: _provided(value) for name, value in (dependencies or {}).items()},
+        dependencies={name: provided(value) for name, value in (dependencies or {}).items()},
         exception_handlers=exception_handlers(),
         lifespan=[*lifespan, _draining_before(health)],
         logging_config=None,
@@ -78,7 +78,8 @@ def build_app(  # noqa: PLR0913  # the one place where everything meets
     return Application(Door(litestar, door, metrics=metrics, is_known_origin=is_known_origin), litestar)
 
 
-def _provided(value: object) -> Provide:
+def provided(value: object) -> Provide:
+    """A singleton as Litestar takes it."""
     if isinstance(value, Provide):
         return value
 

@@ -52,7 +52,7 @@ class CommandEnvelope(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     success: Literal[True] = True
     data: T
     error: None = None
-    meta: CommandMeta = CommandMeta()
+    meta: CommandMeta
 
 
 class Envelope(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
