@@ -81,8 +81,8 @@ def stray_commit(source: Source) -> Iterator[Finding]:
         match node:
             case ast.Call(func=ast.Attribute(attr="commit")):
                 yield source.finding("stray-commit", node, "only command_execution and the projection runtime commit")
-            case ast.Call(func=ast.Attribute(attr="transaction" | "begin"), args=[]):
-                yield source.finding("stray-commit", node, "leaving this block commits: use the kernel's transaction()")
+            case ast.withitem(context_expr=ast.Call(func=ast.Attribute(attr="transaction" | "begin"), args=[]) as call):
+                yield source.finding("stray-commit", call, "leaving this block commits: use the kernel's transaction()")
             case ast.Constant(value=str(text)) if _COMMIT.search(text):
                 yield source.finding("stray-commit", node, "only command_execution and the projection runtime commit")
 

@@ -95,6 +95,8 @@ def test_kill_9_of_the_keeper_ends_the_servers_and_the_next_command_recovers(rea
         with open_installation(reachable_folder, environment=NO_VARIABLES, settings=TEST_SETTINGS) as after:
             assert after == before
             assert answers(before.write_database_url)
+    # The visitor, who used them until now, was killed too: wait before the folder is removed.
+    assert eventually(lambda: is_deserted(before))
 
 
 def test_a_stale_pid_file_that_names_a_stranger_does_not_stop_the_start(reachable_folder: Path) -> None:
