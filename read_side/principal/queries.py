@@ -34,7 +34,7 @@ _origins = msgspec.json.Decoder(tuple[str, ...])
 async def authenticate(pool: Pool, key_hash: str, now: datetime) -> Principal | None:
     """The owner of a key and its store; None for a key that is unknown, revoked, expired, or not projected yet.
 
-    Nobody knows the tenant yet, so row-level security shows the rows of the hash that `app.key_hash` names, and no others.
+    Nobody knows the tenant yet, so row-level security shows the rows of the hash in `app.key_hash`, no others.
 
     Raises:
         DatabaseUnavailableError: the read database does not answer.
@@ -42,7 +42,9 @@ async def authenticate(pool: Pool, key_hash: str, now: datetime) -> Principal | 
     if not _KEY_HASH.match(key_hash):
         return None
     # Hexadecimal only, checked above: it can stand in the statement, which then needs no round trip of its own.
+    # allowed: built-sql - see above
     preamble = f"SET LOCAL app.key_hash = '{key_hash}'"
+    # allowed: session-without-tenant - who the tenant is, is the question
     async with transaction(pool, begin=BEGIN_SNAPSHOT, tenant_id=None, preamble=preamble) as connection:
         keys = await connection.fetch(_KEYS, key_hash, _MAX_BUILDS)
         if not keys:

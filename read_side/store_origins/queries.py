@@ -15,6 +15,7 @@ async def is_known_origin(pool: Pool, origin: str) -> bool:
     """
     if "\0" in origin:
         return False
+    # allowed: session-without-tenant - a preflight carries no key; the policy shows this origin's rows only
     async with transaction(pool, begin=BEGIN_SNAPSHOT, tenant_id=None) as connection:
         await connection.execute(_NAME_ORIGIN, origin)
         return bool(await connection.fetchval(_KNOWN, origin))

@@ -15,8 +15,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 _MAY_COMMIT = ("write_side/command_execution", "projections/runtime", "migrations/", "tests/")
 # Who reaches the database without naming a tenant: the ways themselves, and what works across tenants.
 _MAY_CROSS_TENANTS = ("shared_kernel/database/", "projections/", "operations/", "migrations/", "tests/")
-# Whose SQL is built from a schema and not from data: the fold's runtime, DDL, and the servers' own administration.
-_MAY_BUILD_SQL = ("projections/runtime/", "migrations/", "operations/servers/", "tests/")
+# Whose SQL is built from a schema and not from data: both sides' runtimes, DDL, and the servers' own administration.
+_MAY_BUILD_SQL = ("projections/runtime/", "read_side/query_execution/", "migrations/", "operations/servers/", "tests/")
 
 _SQL = re.compile(
     r"^\s*(SELECT\s|INSERT\s+INTO\s|UPDATE\s+\S+\s+SET\s|DELETE\s+FROM\s|WITH\s+\S+\s+AS\s|MERGE\s+INTO\s"
@@ -88,11 +88,13 @@ def stray_commit(source: Source) -> Iterator[Finding]:
 
 
 def built_sql(source: Source) -> Iterator[Finding]:
-    """SQL is bound: only a module's own constants, and UUIDs, may stand in its text."""
+    """SQL is bound: what a function puts into its text is a constant or a UUID. (What is built on import is fixed.)"""
     if source.is_in(_MAY_BUILD_SQL):
         return
+    functions = (node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    inside = {id(node) for function in functions for node in ast.walk(function)}
     for node in _code(source.tree):
-        if _is_formatted(node):
+        if id(node) in inside and _is_formatted(node):
             yield source.finding("built-sql", node, "bind the value ($1) instead of formatting it into the SQL")
 
 
@@ -188,8 +190,10 @@ def _is_fixed(node: ast.JoinedStr) -> bool:
 
 def _is_harmless(value: ast.expr) -> bool:
     match value:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
+        case ast.Name(id=name):
             return _CONSTANT.match(name) is not None
+        case ast.Attribute(attr=name, value=owner):
+            return _CONSTANT.match(name) is not None or _is_harmless(owner)
         case ast.Call(func=ast.Name(id="UUID")):
             # Hexadecimal digits and dashes, whatever came in.
             return True
