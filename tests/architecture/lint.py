@@ -88,7 +88,7 @@ def stray_commit(source: Source) -> Iterator[Finding]:
 
 
 def built_sql(source: Source) -> Iterator[Finding]:
-    """SQL is bound: what a function puts into its text is a constant or a UUID. (What is built on import is fixed.)"""
+    """SQL is bound: what a function puts into its text is a constant or a UUID; what is built on import is fixed."""
     if source.is_in(_MAY_BUILD_SQL):
         return
     functions = (node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
