@@ -15,7 +15,6 @@ from uuid import UUID
 import msgspec
 import structlog
 import uvloop
-from prometheus_client import CollectorRegistry
 
 from projections.registry import PROJECTIONS
 from projections.runtime.catalog import AnyProjection, Catalog, ensure_tables
@@ -23,12 +22,17 @@ from projections.runtime.doorbell import listen
 from projections.runtime.drain import DATABASE_FAILURES, DrainParts
 from projections.runtime.fault_points import Reach, carry_on
 from projections.runtime.jobs import run_jobs
-from projections.runtime.leases import ensure_leases
+from projections.runtime.leases import WORKER_SEEN_SECONDS, ensure_leases
 from projections.runtime.progress import Progress
 from projections.runtime.requests import run_requests
 from projections.runtime.shards import ShardKeeper
 from shared_kernel.database.pool import Pool, PoolSettings, build_pool
+from shared_kernel.http.health import Check, Health
+from shared_kernel.http.probe import serve_probe
 from shared_kernel.identifiers import new_id
+from shared_kernel.observability.logging import LogFormat, configure_logging
+from shared_kernel.observability.metrics import Metrics
+from shared_kernel.process import die_with_parent
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.settings import read_settings
 
@@ -48,14 +52,19 @@ class ProjectorSettings(msgspec.Struct, frozen=True, kw_only=True):
     read_database_url: str
     redis_url: str
     probe_port: int = 9100
+    """Of `/health/…` and `/metrics`; 0 lets the system choose."""
     probe_host: str = "127.0.0.1"
+    log_level: str = "info"
+    log_format: LogFormat = "auto"
+    parent_pid: int | None = None
+    """Set by `shelfwise up`, whose children must not outlive it."""
 
 
 class ProjectorParts(msgspec.Struct, frozen=True, kw_only=True):
     """The projector's singletons, as `projector_parts` made them."""
 
     worker_id: UUID
-    registry: CollectorRegistry
+    metrics: Metrics
     drains: DrainParts
     keeper: ShardKeeper
 
@@ -79,20 +88,18 @@ async def projector_parts(
         async with read_pool.acquire() as connection:
             await ensure_leases(connection)
             await ensure_tables(connection, catalog)
-        registry = CollectorRegistry()
+        metrics = Metrics()
         drains = DrainParts(
             log_pool=log_pool,
             read_pool=read_pool,
             redis=redis,
             catalog=catalog,
             reach=reach,
-            progress=Progress(registry),
+            progress=Progress(metrics.registry),
             turns=asyncio.Semaphore(_ROUNDS_AT_A_TIME),
         )
         worker_id = new_id()
-        yield ProjectorParts(
-            worker_id=worker_id, registry=registry, drains=drains, keeper=ShardKeeper(drains, worker_id)
-        )
+        yield ProjectorParts(worker_id=worker_id, metrics=metrics, drains=drains, keeper=ShardKeeper(drains, worker_id))
 
 
 async def run_projector(
@@ -100,8 +107,12 @@ async def run_projector(
 ) -> None:
     """Project until cancelled or until a part ends that should not."""
     async with projector_parts(settings, projections=projections, reach=reach) as parts:
-        log.info("projector_started", worker_id=str(parts.worker_id), projections=len(projections))
-        async with asyncio.TaskGroup() as group:
+        health = Health(_checks(parts))
+        async with (
+            serve_probe(port=settings.probe_port, host=settings.probe_host, health=health, metrics=parts.metrics),
+            asyncio.TaskGroup() as group,
+        ):
+            log.info("projector_started", worker_id=str(parts.worker_id), projections=len(projections))
             for part in _loops(settings, parts):
                 group.create_task(part)
 
@@ -112,6 +123,22 @@ def _loops(settings: ProjectorSettings, parts: ProjectorParts) -> list[Coroutine
         listen(settings.redis_url, parts.keeper.wake),
         run_jobs(settings.redis_url, parts.keeper.wake),
         run_requests(parts.drains, parts.keeper),
+    ]
+
+
+def _checks(parts: ProjectorParts) -> list[Check]:
+    """Green while both databases answer and this worker's heartbeat reaches the leases."""
+
+    async def heartbeat() -> None:
+        beaten_at = parts.keeper.beaten_at
+        if beaten_at is None or asyncio.get_running_loop().time() - beaten_at > WORKER_SEEN_SECONDS:
+            message = "no heartbeat"
+            raise TimeoutError(message)
+
+    return [
+        Check(name="log", run=lambda: parts.drains.log_pool.fetchval("SELECT 1")),
+        Check(name="read_database", run=lambda: parts.drains.read_pool.fetchval("SELECT 1")),
+        Check(name="heartbeat", run=heartbeat),
     ]
 
 
@@ -149,7 +176,11 @@ async def _persist(settings: ProjectorSettings, reach: Reach) -> None:
 
 def main() -> None:
     """The process's entry."""
-    uvloop.run(run_until_signalled(read_settings(ProjectorSettings, os.environ)))
+    settings = read_settings(ProjectorSettings, os.environ)
+    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    if settings.parent_pid is not None:
+        die_with_parent(parent_pid=settings.parent_pid)
+    uvloop.run(run_until_signalled(settings))
 
 
 if __name__ == "__main__":

@@ -135,13 +135,13 @@ def table_spec(view: View[Any]) -> str:  # Any: views of every row type
     """What `projection.create_table` takes, as JSON: names, types from its list, primary key, indexes."""
     table = view.table
     spec = {
-        "table": table.name,
+        "table": str(table.name),
         "columns": [
-            {"name": column.name, "type": column.type.compile(dialect=_DIALECT), "nullable": bool(column.nullable)}
+            {"name": str(column.name), "type": column.type.compile(dialect=_DIALECT), "nullable": bool(column.nullable)}
             for column in table.columns
         ],
         "primary_key": ["tenant_id", "build", *view.key],
-        "indexes": sorted([column.name for column in index.columns] for index in table.indexes),
+        "indexes": sorted([str(column.name) for column in index.columns] for index in table.indexes),
         "known_by": table.info.get("known_by"),
     }
     return msgspec.json.encode(spec).decode()
