@@ -74,15 +74,17 @@ def stock_of(row: StockRow) -> Stock:
         on_hand=row.on_hand,
         reserved=row.reserved,
         available=row.available,
-        locations=tuple(
-            LocationStock(
-                location_id=entry.location_id,
-                on_hand=entry.on_hand,
-                reserved=entry.reserved,
-                available=entry.on_hand - entry.reserved,
-            )
-            for entry in row.locations
-        ),
+        locations=tuple(location_stock(entry) for entry in row.locations),
+    )
+
+
+def location_stock(entry: LocationEntry) -> LocationStock:
+    """A location's share as answers show it."""
+    return LocationStock(
+        location_id=entry.location_id,
+        on_hand=entry.on_hand,
+        reserved=entry.reserved,
+        available=entry.on_hand - entry.reserved,
     )
 
 

@@ -25,38 +25,6 @@ class StoreRow(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: tuple[str, ...]
 
 
-class Store(msgspec.Struct, frozen=True, kw_only=True):
-    """The store as its front-end needs it. The asker's role is added by the endpoint: a cached row knows no asker."""
-
-    id: UUID
-    name: str
-    slug: str
-    currency: str
-    timezone: str
-    prices_include_tax: bool
-    tax_rates: dict[str, int]
-
-
-def store_of(row: StoreRow) -> Store:
-    """The row as answers show it."""
-    return Store(
-        id=row.store_id,
-        name=row.name,
-        slug=row.slug,
-        currency=row.currency,
-        timezone=row.timezone,
-        prices_include_tax=row.prices_include_tax,
-        tax_rates=row.tax_rates,
-    )
-
-
-_encoder = msgspec.json.Encoder()
-
-
-def _body(row: StoreRow) -> bytes:
-    return _encoder.encode(store_of(row))
-
-
 VIEW = View(
     name=NAME,
     version=VERSION,
@@ -74,5 +42,4 @@ VIEW = View(
         Column("tax_rates", JSONB, nullable=False),
         Column("allowed_origins", JSONB, nullable=False),
     ),
-    body=_body,
 )

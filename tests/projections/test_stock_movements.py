@@ -1,5 +1,6 @@
 """The rows of stock movements, given events."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -20,7 +21,7 @@ from tests.builders.catalogue_events import EDITION_ID, NOON, SHOP_ID, WAREHOUSE
 from tests.builders.folding import fold
 
 REFERENCE = UUID(int=77)
-COMMON = {
+COMMON: dict[str, Any] = {  # Any: fields of every type
     "location_id": SHOP_ID,
     "edition_id": EDITION_ID,
     "delta": -2,
@@ -45,7 +46,7 @@ COMMON = {
     ],
 )
 def test_every_kind_of_movement_has_a_row(
-    kind: type[StockEvent], own: dict[str, object], movement: str, reference: UUID | None
+    kind: type[StockEvent], own: dict[str, Any], movement: str, reference: UUID | None
 ) -> None:
     """With what changed, what stood after it, what was behind it and who did it."""
     event = recorded(kind(**COMMON, **own))

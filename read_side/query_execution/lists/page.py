@@ -7,7 +7,7 @@ import msgspec
 
 from read_side.query_execution.answers import Answer, Record, Snapshot
 from read_side.query_execution.lists.cursors import encode_cursor
-from read_side.query_execution.lists.specification import ListQuery, ListSpecification
+from read_side.query_execution.lists.specification import Condition, ListQuery, ListSpecification
 from read_side.query_execution.lists.statements import list_statement
 from shared_kernel.views import encode_key
 
@@ -18,6 +18,7 @@ async def list_page(
     query: ListQuery,
     *,
     item: Callable[[Record], Any],  # Any: whatever struct an item of this list is
+    also: tuple[Condition, ...] = (),
 ) -> Answer:
     """The page a query asks for, and where the next begins.
 
@@ -26,8 +27,10 @@ async def list_page(
         specification: of the list.
         query: as `parse_list` made it.
         item: makes one row of `data` of a record that has the specification's columns.
+        also: conditions that follow from the list's own parameters, in the terms of its filters.
     """
-    statement, arguments = list_statement(specification, query)
+    narrowed = msgspec.structs.replace(query, conditions=(*query.conditions, *also))
+    statement, arguments = list_statement(specification, narrowed)
     records = await snapshot.rows(statement, *arguments)
     shown = records[: query.limit]
     has_more = len(records) > query.limit
@@ -36,7 +39,7 @@ async def list_page(
         data=msgspec.json.encode([item(record) for record in shown]),
         next_cursor=_cursor_after(specification, query, shown[-1]) if has_more else None,
         has_more=has_more,
-        exact_count=_count(snapshot, specification, query),
+        exact_count=_count(snapshot, specification, narrowed),
         row_keys=tuple(encode_key(tuple(record[name] for name in key)) for record in shown),
     )
 

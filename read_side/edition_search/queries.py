@@ -1,0 +1,217 @@
+"""Search in two statements of one snapshot: what the query's words may mean, then which editions have most of them."""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+
+from read_side.edition_catalogue.queries import EditionStatus
+from read_side.edition_catalogue.view import EditionRow, edition_of
+from read_side.edition_search.matching import Candidate, Meaning, Terms, meanings_of, terms_of
+from read_side.edition_search.view import EDITION, VIEW, phrase_of, trigrams_of
+from read_side.query_execution import Answer, Record, Snapshot
+from shared_kernel.views import encode_key
+
+_TABLE: Final = f"{VIEW.table.schema}.{VIEW.table.name}"
+_LAST_CHARACTER: Final = "\U0010ffff"
+"""What begins with a text lies between it and it followed by this."""
+_NUMBER_BEGINNING: Final = 500
+_CODE_BEGINNING: Final = 40
+"""Below a title's word: `1984` is a book before it is an ISBN's beginning. A whole number (1000) beats all words."""
+_MAX_QUERY_CHARACTERS: Final = 200
+_DIGEST_BYTES: Final = 8
+_MAX_CURSOR_CHARACTERS: Final = 2048
+
+# Every row is reached by equality or a range over the primary key (tenant, build, kind, term, subject), which row-level
+# security lets an index serve; every LIMIT bounds what a store of any size can cost.
+_CANDIDATES: Final = f"""
+SELECT s.slot, found.term AS word, found.editions
+FROM unnest($3::int[], $4::text[], $5::text[]) AS s(slot, word, ceiling)
+CROSS JOIN LATERAL (
+    SELECT v.term, v.editions FROM {_TABLE} v
+    WHERE v.tenant_id = $1 AND v.build = $2 AND v.kind = 'vocabulary' AND v.term >= s.word AND v.term < s.ceiling
+    ORDER BY v.term = s.word DESC, v.editions DESC, v.term LIMIT 51
+) found
+UNION
+SELECT slot, word, editions FROM (
+    SELECT g.slot, found.subject AS word, found.editions, row_number() OVER (
+        PARTITION BY g.slot ORDER BY count(*) DESC, abs(length(found.subject) - g.characters), found.subject) AS place
+    FROM unnest($6::int[], $7::text[], $8::int[]) AS g(slot, trigram, characters)
+    CROSS JOIN LATERAL (
+        SELECT t.subject, t.editions FROM {_TABLE} t
+        WHERE t.tenant_id = $1 AND t.build = $2 AND t.kind = 'trigram' AND t.term = g.trigram
+            AND length(t.subject) BETWEEN g.characters - 2 AND g.characters + 2
+        ORDER BY t.subject LIMIT 3000
+    ) found
+    GROUP BY g.slot, g.characters, found.subject, found.editions
+) resembling WHERE place <= 64
+"""  # noqa: S608 - the name of a Table
+
+_RANKED: Final = f"""
+WITH wanted AS (
+    SELECT * FROM unnest($3::int[], $4::text[], $5::int[], $6::int[], $7::boolean[])
+        AS w(slot, word, in_title, in_contributors, leads)
+), led AS (
+    SELECT w.slot, s.subject, max(CASE WHEN s.fields >= 2 THEN w.in_title ELSE w.in_contributors END) AS score
+    FROM wanted w CROSS JOIN LATERAL (
+        SELECT t.subject, t.fields FROM {_TABLE} t
+        WHERE t.tenant_id = $1 AND t.build = $2 AND t.kind = 'word' AND t.term = w.word ORDER BY t.subject LIMIT 20000
+    ) s
+    WHERE w.leads GROUP BY w.slot, s.subject
+), followed AS (
+    SELECT w.slot, s.subject, max(CASE WHEN s.fields >= 2 THEN w.in_title ELSE w.in_contributors END) AS score
+    FROM (SELECT DISTINCT subject FROM led) known CROSS JOIN wanted w CROSS JOIN LATERAL (
+        SELECT t.subject, t.fields FROM {_TABLE} t
+        WHERE t.tenant_id = $1 AND t.build = $2 AND t.kind = 'word' AND t.term = w.word AND t.subject = known.subject
+        LIMIT 1
+    ) s
+    WHERE NOT w.leads GROUP BY w.slot, s.subject
+), numbered AS (
+    SELECT -1 AS slot, c.subject, max(CASE WHEN c.term = $8::text THEN 1000 ELSE $10::int END) AS score
+    FROM (
+        SELECT t.term, t.subject FROM {_TABLE} t
+        WHERE t.tenant_id = $1 AND t.build = $2 AND t.kind = 'code' AND t.term >= $8::text AND t.term < $9::text
+        ORDER BY t.term, t.subject LIMIT 200
+    ) c GROUP BY c.subject
+), scored AS (
+    SELECT subject, sum(CASE WHEN score = 1000 THEN 9 ELSE 1 END) AS matched, sum(score) AS score
+    FROM (SELECT * FROM led UNION ALL SELECT * FROM followed UNION ALL SELECT * FROM numbered) hits GROUP BY subject
+), best AS (
+    SELECT subject, score FROM scored WHERE matched = (SELECT max(matched) FROM scored)
+), ranked AS (
+    SELECT e.term, e.edition, e.popularity, e.phrase,
+        best.score
+            + CASE WHEN e.phrase = $11::text THEN 100 WHEN starts_with(e.phrase, $11::text) THEN 20 ELSE 0 END AS score
+    FROM best CROSS JOIN LATERAL (
+        SELECT t.term, t.edition, t.popularity, t.phrase FROM {_TABLE} t
+        WHERE t.tenant_id = $1 AND t.build = $2 AND t.kind = 'edition' AND t.term = best.subject AND t.subject = ''
+        LIMIT 1
+    ) e
+)
+SELECT term, edition::text AS edition, popularity, phrase, score::bigint AS score FROM ranked
+WHERE ($12::text IS NULL OR edition->>'status' = $12) AND ($13::text IS NULL OR edition->>'format' = $13)
+    AND ($14::text IS NULL OR edition->>'language' = $14) AND ($15::text IS NULL OR edition->>'publisher' = $15)
+    AND ($16::bigint IS NULL
+        OR (-score, -popularity, phrase, term) > (-$16::bigint, -$17::bigint, $18::text, $19::text))
+ORDER BY score DESC, popularity DESC, phrase, term LIMIT $20
+"""  # noqa: S608 - the name of a Table
+
+Place: TypeAlias = tuple[int, int, str, str]
+"""Score, popularity, phrase and id of a page's last edition: what orders the list, so nothing is shown twice."""
+_place: Final[msgspec.msgpack.Decoder[Place]] = msgspec.msgpack.Decoder(Place)
+
+
+class SearchText(msgspec.Struct, frozen=True, kw_only=True):
+    """What to search for: words of title and names, beginnings of words, words with a typo, or a number."""
+
+    q: Annotated[str, msgspec.Meta(max_length=_MAX_QUERY_CHARACTERS)] | None = None
+
+
+class SearchParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """`/editions?q=`: the best match first, so there is no sort."""
+
+    q: Annotated[str, msgspec.Meta(max_length=_MAX_QUERY_CHARACTERS)]
+    status: EditionStatus | None = None
+    format: str | None = None
+    language: str | None = None
+    publisher: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
+    cursor: Annotated[str, msgspec.Meta(max_length=_MAX_CURSOR_CHARACTERS)] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a cursor that is not of this search."""
+        if self.cursor is not None:
+            _decode_cursor(self, self.cursor)
+
+
+async def search_editions(snapshot: Snapshot, query: SearchParameters) -> Answer:
+    """The editions that have the most of the query's words, the best first.
+
+    An edition is found when no other has more of the query's words. A word counts as it is, as a beginning, or with a
+    typo, in this order, and in the title before the names; then popularity decides, the title, the id.
+    """
+    terms = terms_of(query.q)
+    records = await _ranked(snapshot, query, terms, await _meanings(snapshot, terms))
+    shown = records[: query.limit]
+    has_more = len(records) > query.limit
+    return Answer(
+        data=msgspec.json.encode([edition_of(_edition.decode(record["edition"])) for record in shown]),
+        next_cursor=_encode_cursor(query, shown[-1]) if has_more else None,
+        has_more=has_more,
+        row_keys=tuple(encode_key((EDITION, record["term"], "")) for record in shown),
+    )
+
+
+_edition = msgspec.json.Decoder(EditionRow)
+
+
+async def _meanings(snapshot: Snapshot, terms: Terms) -> list[Meaning]:
+    if not terms.words or terms.is_number:
+        return []
+    trigrams = [
+        (slot, trigram, len(word)) for slot, word in enumerate(terms.words) for trigram in sorted(trigrams_of(word))
+    ]
+    records = await snapshot.rows(
+        _CANDIDATES,
+        list(range(len(terms.words))),
+        list(terms.words),
+        [word + _LAST_CHARACTER for word in terms.words],
+        [slot for slot, _, _ in trigrams],
+        [trigram for _, trigram, _ in trigrams],
+        [characters for _, _, characters in trigrams],
+    )
+    candidates = (Candidate(slot=each["slot"], word=each["word"], editions=each["editions"]) for each in records)
+    return meanings_of(terms.words, candidates)
+
+
+async def _ranked(
+    snapshot: Snapshot, query: SearchParameters, terms: Terms, meanings: Sequence[Meaning]
+) -> list[Record]:
+    if not meanings and terms.code is None:
+        return []
+    score, popularity, phrase, term = (None,) * 4 if query.cursor is None else _decode_cursor(query, query.cursor)
+    return await snapshot.rows(
+        _RANKED,
+        [meaning.slot for meaning in meanings],
+        [meaning.word for meaning in meanings],
+        [meaning.in_title for meaning in meanings],
+        [meaning.in_contributors for meaning in meanings],
+        [meaning.leads for meaning in meanings],
+        terms.code,
+        None if terms.code is None else terms.code + _LAST_CHARACTER,
+        _NUMBER_BEGINNING if terms.is_number else _CODE_BEGINNING,
+        phrase_of(query.q),
+        query.status,
+        query.format,
+        query.language,
+        query.publisher,
+        score,
+        popularity,
+        phrase,
+        term,
+        query.limit + 1,
+    )
+
+
+def _encode_cursor(query: SearchParameters, last: Record) -> str:
+    place: Place = (last["score"], last["popularity"], last["phrase"], last["term"])
+    payload = msgspec.msgpack.encode(place)
+    return urlsafe_b64encode(_digest(query, payload) + payload).decode().rstrip("=")
+
+
+def _decode_cursor(query: SearchParameters, cursor: str) -> Place:
+    try:
+        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        if raw[:_DIGEST_BYTES] != _digest(query, raw[_DIGEST_BYTES:]):
+            raise ValueError("cursor: start again without a cursor, or repeat the search it was given for")
+        return _place.decode(raw[_DIGEST_BYTES:])
+    except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError) as error:
+        raise ValueError("cursor: this is no cursor of ours") from error
+
+
+def _digest(query: SearchParameters, payload: bytes) -> bytes:
+    asked = msgspec.msgpack.encode((query.q, query.status, query.format, query.language, query.publisher))
+    return blake2b(len(asked).to_bytes(4, "big") + asked + payload, digest_size=_DIGEST_BYTES).digest()
