@@ -19,7 +19,7 @@ _ISBN13_DIGITS: Final = 13
 _ALL_TIME: Final = f"""
 SELECT edition_id, sku, title, units, net_minor FROM {VIEW.table.fullname}
 WHERE tenant_id = $1 AND build = $2 AND span = 'all' AND bucket = '' AND units > 0
-ORDER BY units DESC, sku COLLATE "C" LIMIT $3
+ORDER BY units DESC, sku LIMIT $3
 """  # noqa: S608 - the name of a Table
 
 # Each piece of a window is summed by itself (an aggregate in LATERAL is not pulled up): each is one index range.
@@ -40,8 +40,8 @@ WITH summed AS (
     GROUP BY part.edition_id
 ), ranked AS (
     SELECT edition_id, sku, units, net_minor,
-        row_number() OVER (ORDER BY units DESC, sku COLLATE "C") AS rank,
-        CASE WHEN previous_units > 0 THEN row_number() OVER (ORDER BY previous_units DESC, sku COLLATE "C") END
+        row_number() OVER (ORDER BY units DESC, sku) AS rank,
+        CASE WHEN previous_units > 0 THEN row_number() OVER (ORDER BY previous_units DESC, sku) END
             AS previous_rank
     FROM summed
 ), top AS (

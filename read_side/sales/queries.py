@@ -47,7 +47,7 @@ WHERE sums.bucket > $6 ORDER BY sums.bucket LIMIT $7
 # The latest label: buckets of a grain have one length, so the greatest `bucket || label` is of the latest bucket.
 _BY_DIMENSION: Final = f"""
 SELECT * FROM (
-    SELECT dimension_id, substr(max((bucket || label) COLLATE "C"), {_DATE_CHARACTERS + 1}) AS label, {_SUMS}
+    SELECT dimension_id, substr(max(bucket || label), {_DATE_CHARACTERS + 1}) AS label, {_SUMS}
     FROM {VIEW.table.fullname}
     WHERE tenant_id = $1 AND build = $2 AND grain = 'day' AND dimension = $3 AND bucket >= $4 AND bucket < $5
     GROUP BY dimension_id
