@@ -71,6 +71,7 @@ def _decoder(
 
 
 def _digest(specification: ListSpecification, sort: str, conditions: tuple[Condition, ...], payload: bytes) -> bytes:
-    order = [column.name for column in specification.order(sort)]
+    # Plain text: SQLAlchemy's names are a kind of str that msgspec refuses.
+    order = [f"{column.name}" for column in specification.order(sort)]
     bound = msgspec.msgpack.encode((specification.view.label, specification.columns, sort, order, conditions))
     return blake2b(len(bound).to_bytes(4, "big") + bound + payload, digest_size=_DIGEST_BYTES).digest()
