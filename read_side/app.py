@@ -1,0 +1,229 @@
+"""The query API: `read_side.app:app`. Its whole object graph is in this file."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar, Router
+from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
+
+from read_side.principal.queries import authenticate
+from read_side.query_execution.cache import QueryCache
+from read_side.query_execution.heads import Heads
+from read_side.query_execution.queries import Queries
+from read_side.query_execution.single_flight import SingleFlight
+from read_side.routes import ROUTES
+from read_side.store_origins.queries import is_known_origin
+from shared_kernel.access.principals import Principal, PrincipalCache
+from shared_kernel.access.revocations import Revocations
+from shared_kernel.clock import Clock, system_clock
+from shared_kernel.database.pool import Pool, PoolSettings, build_pool
+from shared_kernel.errors import UnavailableError
+from shared_kernel.http.app_factory import Application, build_app
+from shared_kernel.http.authentication import Authentication
+from shared_kernel.http.door import DoorSettings
+from shared_kernel.http.health import Check, Health
+from shared_kernel.observability.metrics import Metrics
+from shared_kernel.rate_limits.limiter import LocalShare
+from shared_kernel.rate_limits.settings import RateLimitSettings
+from shared_kernel.redis.multiplexed import MultiplexedRedis
+from shared_kernel.settings import read_settings
+
+API_PATH: Final = "/api/v1"
+_READ_POOL_SIZE: Final = 10
+_HEAD_POOL_SIZE: Final = 2
+"""Each tenant's head is asked for once in five seconds at most, and by one request at a time."""
+
+_DEFAULT_LIMITS: Final = RateLimitSettings()
+
+
+class ReadApiSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the query API reads from `SHELFWISE_*`.
+
+    Attributes:
+        read_database_url: logs in as `shelfwise_read_api`.
+        redis_url: of the cache, the limits and the messages.
+        secret_key: that API keys are hashed with.
+        write_database_url: logs in as `shelfwise_read_api` too, which may ask there where a log ends and nothing else;
+            without it `lag_events` is known only while the doorbell rings.
+        processes: among which the limits are shared out while Redis is away.
+        trusted_proxies: networks in CIDR form, separated by commas, whose `X-Forwarded-For` is believed.
+        tenant_per_minute, key_per_minute, address_per_minute: units of the limits.
+    """
+
+    read_database_url: str
+    redis_url: str
+    secret_key: str
+    write_database_url: str | None = None
+    processes: int = 1
+    trusted_proxies: str = ""
+    tenant_per_minute: int = _DEFAULT_LIMITS.tenant_per_minute
+    key_per_minute: int = _DEFAULT_LIMITS.key_per_minute
+    address_per_minute: int = _DEFAULT_LIMITS.address_per_minute
+
+
+class Overrides(msgspec.Struct, frozen=True, kw_only=True):
+    """What a test may put in the place of the real thing."""
+
+    routes: Sequence[HTTPRouteHandler] = ROUTES
+    clock: Clock = system_clock
+    limits: RateLimitSettings | None = None
+    max_waiters: int = 512
+
+
+class ReadApiParts(msgspec.Struct, frozen=True, kw_only=True):
+    """The singletons of a running query API."""
+
+    read_pool: Pool
+    redis: MultiplexedRedis
+    queries: Queries
+    principals: SingleFlight[Principal | None]
+
+
+class _Running:
+    """Holds the parts while the application runs: pools belong to the loop, which is not there when it is built."""
+
+    def __init__(self) -> None:
+        self._parts: ReadApiParts | None = None
+
+    @property
+    def parts(self) -> ReadApiParts:
+        """The singletons; a request that comes outside the application's lifetime is refused."""
+        if self._parts is None:
+            raise UnavailableError("the server is starting or ending; try again")
+        return self._parts
+
+    @asynccontextmanager
+    async def opened(
+        self, settings: ReadApiSettings, overrides: Overrides, revocations: Revocations
+    ) -> AsyncIterator[None]:
+        """Have the parts for the block."""
+        async with read_api_parts(settings, overrides, revocations) as parts:
+            self._parts = parts
+            try:
+                yield
+            finally:
+                self._parts = None
+
+
+@asynccontextmanager
+async def read_api_parts(
+    settings: ReadApiSettings, overrides: Overrides, revocations: Revocations
+) -> AsyncIterator[ReadApiParts]:
+    """Build everything, in this order, and close it in the reverse. Nothing here needs a server to be there already."""
+    limits = _limits(settings, overrides)
+    async with AsyncExitStack() as stack:
+        read_pool = await stack.enter_async_context(_pool(settings.read_database_url, _READ_POOL_SIZE))
+        head_pool = None
+        if settings.write_database_url is not None:
+            head_pool = await stack.enter_async_context(_pool(settings.write_database_url, _HEAD_POOL_SIZE))
+        redis = await stack.enter_async_context(MultiplexedRedis.from_url(settings.redis_url, client_name="read-api"))
+        listening = asyncio.create_task(revocations.listen(settings.redis_url), name="revocations")
+        stack.push_async_callback(_cancel, listening)
+        heads = Heads(head_pool, redis)
+        stack.push_async_callback(heads.aclose)
+        cache = QueryCache(redis, limits, local_share=LocalShare(limits, processes=settings.processes))
+        queries = Queries(pool=read_pool, cache=cache, heads=heads, limits=limits, max_waiters=overrides.max_waiters)
+        stack.push_async_callback(queries.aclose)
+        principals: SingleFlight[Principal | None] = SingleFlight()
+        stack.push_async_callback(principals.aclose)
+        yield ReadApiParts(read_pool=read_pool, redis=redis, queries=queries, principals=principals)
+
+
+def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) -> Application:
+    """The application; it opens nothing before its lifespan begins."""
+    overrides = overrides or Overrides()
+    running = _Running()
+    cache = PrincipalCache()
+    revocations = Revocations(cache)
+
+    async def principal_of_key(key_hash: str) -> Principal | None:
+        if revocations.is_revoked(key_hash):
+            return None
+        parts = running.parts
+        return await parts.principals.join(
+            key_hash, lambda _flight: authenticate(parts.read_pool, key_hash, overrides.clock())
+        )
+
+    async def origin_is_known(origin: str) -> bool:
+        return await is_known_origin(running.parts.read_pool, origin)
+
+    async def queries() -> Any:  # noqa: ANN401 - Litestar compares the annotation with the handlers' own
+        return running.parts.queries
+
+    async def clock() -> Any:  # noqa: ANN401 - as above
+        return overrides.clock
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        async with running.opened(settings, overrides, revocations):
+            yield
+
+    return build_app(
+        [Router(API_PATH, route_handlers=[*overrides.routes])],
+        door=DoorSettings(
+            rate_limits=_limits(settings, overrides),
+            processes=settings.processes,
+            trusted_proxies=tuple(part.strip() for part in settings.trusted_proxies.split(",") if part.strip()),
+        ),
+        metrics=Metrics(),
+        health=_health(running),
+        authentication=Authentication(
+            authenticate=principal_of_key, cache=cache, secret_key=settings.secret_key, clock=overrides.clock
+        ),
+        dependencies={"queries": Provide(queries), "clock": Provide(clock)},
+        lifespan=[lifespan],
+        is_known_origin=origin_is_known,
+    )
+
+
+def _health(running: _Running) -> Health:
+    async def database() -> None:
+        await running.parts.read_pool.fetchval("SELECT 1")
+
+    async def database_or_redis() -> None:
+        # With either there are answers: taken out of service for the other, this process could give none.
+        if not running.parts.redis.connected:
+            await database()
+
+    return Health(
+        [Check(name="read_database_or_redis", run=database_or_redis)],
+        startup=[Check(name="read_database", run=database)],
+    )
+
+
+def _limits(settings: ReadApiSettings, overrides: Overrides) -> RateLimitSettings:
+    if overrides.limits is not None:
+        return overrides.limits
+    known = _DEFAULT_LIMITS
+    return RateLimitSettings(
+        tenant_per_minute=settings.tenant_per_minute,
+        tenant_burst=min(known.tenant_burst, settings.tenant_per_minute),
+        key_per_minute=settings.key_per_minute,
+        key_burst=min(known.key_burst, settings.key_per_minute),
+        address_per_minute=settings.address_per_minute,
+        address_burst=min(known.address_burst, settings.address_per_minute),
+    )
+
+
+def _pool(url: str, size: int) -> Pool:
+    # No connection of its own accord: the process starts, and says that it is not ready, while a database is away.
+    return build_pool(url, PoolSettings(application_name="shelfwise-read-api", min_size=0, max_size=size))
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def __getattr__(name: str) -> Application:
+    """`app` is built when a server asks for it: importing this module reads no environment."""
+    if name == "app":
+        built = create_app(read_settings(ReadApiSettings, os.environ))
+        globals()["app"] = built
+        return built
+    raise AttributeError(name)
