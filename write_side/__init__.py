@@ -1,1 +1,1 @@
-"""Turn a command into a decision, rows and events, in one transaction."""
+"""Turns a command into a decision, rows and events, in one transaction."""

@@ -86,10 +86,10 @@ CREATE TABLE log.event (
 
 FUNCTIONS = """
 CREATE FUNCTION access.authenticate(presented_hash text)
-RETURNS TABLE (tenant_id uuid, slug text, currency text, timezone text,
+RETURNS TABLE (tenant_id uuid, slug text, currency text, timezone text, allowed_origins text[],
                key_id uuid, principal_id uuid, role text, expires_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
-    SELECT t.tenant_id, t.slug, t.currency, t.timezone, k.key_id, k.principal_id, k.role, k.expires_at
+    SELECT t.tenant_id, t.slug, t.currency, t.timezone, t.allowed_origins, k.key_id, k.principal_id, k.role, k.expires_at
     FROM access.api_key k JOIN write.tenant t USING (tenant_id)
     WHERE k.key_hash = presented_hash AND k.revoked_at IS NULL
 $$;
@@ -97,8 +97,8 @@ CREATE FUNCTION log.head_of(asked_tenant uuid) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     SELECT position FROM log.tenant_head WHERE tenant_id = asked_tenant
 $$;
--- One key, one command: the lock ends with the transaction, so a dead client's key is free again at once. The look-up is
--- a statement of its own inside a volatile function, so it sees whatever was committed before the lock was granted.
+-- One key, one command: the lock ends with the transaction, so a dead client's key is free again at once. The look-up
+-- is a statement of its own inside a volatile function, so it sees whatever was committed before the lock was granted.
 CREATE FUNCTION access.claim_idempotency_key(tenant uuid, digest text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog AS $$
 BEGIN

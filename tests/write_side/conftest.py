@@ -1,0 +1,15 @@
+"""A write side on this test's own database."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.builders.write_side import WriteSide, open_write_side
+from tests.servers import Servers
+
+
+@pytest.fixture
+async def write_side(servers: Servers) -> AsyncIterator[WriteSide]:
+    """Command execution and one open store."""
+    async with open_write_side(servers) as opened:
+        yield opened

@@ -1,0 +1,1 @@
+"""What the store sells: editions, their facts and their prices."""

@@ -1,0 +1,169 @@
+"""Runs a command from claim to ring, once per Idempotency-Key, whatever happens to the client meanwhile."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+
+from shared_kernel.clock import Clock, system_clock
+from shared_kernel.database.pool import Connection, Pool
+from shared_kernel.database.transactions import transaction
+from shared_kernel.doorbell import Doorbell
+from shared_kernel.errors import PreconditionRequiredError, ShelfWiseError
+from shared_kernel.identifiers import new_id
+from write_side.command_execution.appending import append
+from write_side.command_execution.errors import (
+    CommandInFlightError,
+    ConcurrentChangeError,
+    OutcomeUnknownError,
+    TooManyCommandsError,
+)
+from write_side.command_execution.idempotency import ALREADY_ANSWERED, IN_FLIGHT, claim_statement, stored_answer
+from write_side.command_execution.requests import Answer, CommandRequest, Outcome
+from write_side.command_execution.unit_of_work import UnitOfWork
+
+Decide: TypeAlias = Callable[[UnitOfWork], Awaitable[Outcome]]
+
+_ATTEMPTS = 2
+"""A command that loses a race is decided once more, on what the winner left; then the client hears of it."""
+_MAX_IN_FLIGHT = 1_000
+"""Far above any pool; only keeps abandoned requests from piling up without end."""
+_DRAIN_SECONDS = 10.0
+"""As long as the longest statement may take."""
+
+_AWAY = (
+    TimeoutError,
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+_encoder = msgspec.json.Encoder()
+log = structlog.get_logger()
+
+
+class CommandExecution:
+    """Executes commands on one pool. Close it before the pool."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        doorbell: Doorbell,
+        clock: Clock = system_clock,
+        make_id: Callable[[], UUID] = new_id,
+    ) -> None:
+        self._pool = pool
+        self._doorbell = doorbell
+        self._clock = clock
+        self._make_id = make_id
+        self._running: set[asyncio.Task[Answer]] = set()
+
+    async def execute(self, request: CommandRequest, decide: Decide) -> Answer:
+        """Decide and commit; a caller who is cancelled leaves, the command goes on to its end.
+
+        Args:
+            decide: a handler with its command; run again from the start when a race was lost.
+
+        Raises:
+            ShelfWiseError: the handler's own, or one of `command_execution.errors`.
+        """
+        if len(self._running) >= _MAX_IN_FLIGHT:
+            raise TooManyCommandsError
+        task = asyncio.create_task(self._until_decided(request, decide), name=request.operation)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_account_for)
+            raise
+
+    async def aclose(self) -> None:
+        """Let what is running come to its end, for a bounded time."""
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=_DRAIN_SECONDS)
+
+    async def _until_decided(self, request: CommandRequest, decide: Decide) -> Answer:
+        for _ in range(_ATTEMPTS):
+            try:
+                answer = await self._attempt(request, decide)
+            except asyncpg.PostgresError as error:
+                answer = await self._after_failure(request, error)
+            except (TimeoutError, OSError, asyncpg.InterfaceError) as error:
+                if isinstance(error, ValueError):  # an argument of ours that does not fit its column: a bug
+                    raise
+                raise OutcomeUnknownError from error
+            if answer is not None:
+                return answer
+        raise ConcurrentChangeError
+
+    async def _after_failure(self, request: CommandRequest, error: asyncpg.PostgresError) -> Answer | None:
+        """What a failed attempt means: an earlier answer, nothing yet (decide again), or an error."""
+        if error.sqlstate == IN_FLIGHT:
+            raise CommandInFlightError from None
+        if error.sqlstate == ALREADY_ANSWERED:
+            return await self._replay(request)
+        if isinstance(error, _AWAY):
+            raise OutcomeUnknownError from error
+        if _lost_a_race(error):
+            return None
+        raise error
+
+    async def _attempt(self, request: CommandRequest, decide: Decide) -> Answer:
+        claim = request.idempotency
+        # A dry run leaves no answer behind, so it neither claims nor finds one.
+        claiming = claim_statement(request.tenant.id, claim) if claim and not request.dry_run else ""
+        async with transaction(self._pool, tenant_id=request.tenant.id, preamble=claiming) as connection:
+            if request.if_match_required and request.if_match is None:
+                message = 'send If-Match with the version you have read, such as "3"'
+                raise PreconditionRequiredError(message)
+            now = self._clock()
+            work = UnitOfWork(connection=connection, request=request, now=now, make_id=self._make_id)
+            outcome = await decide(work)
+            if request.dry_run:
+                return Answer(status=200, headers={}, data=_encoder.encode(outcome.data), position=None)
+            answer = _answer(outcome)
+            position = await append(connection, request, events=work.events, answer=answer, now=now)
+            await _commit(connection)
+        self._doorbell.ring(request.tenant.id, position)
+        return msgspec.structs.replace(answer, position=position)
+
+    async def _replay(self, request: CommandRequest) -> Answer | None:
+        try:
+            return await stored_answer(self._pool, request)
+        except _AWAY as error:
+            raise OutcomeUnknownError from error
+
+
+async def _commit(connection: Connection) -> None:
+    await connection.execute("COMMIT")
+
+
+def _answer(outcome: Outcome) -> Answer:
+    headers = {}
+    if outcome.location is not None:
+        headers["Location"] = outcome.location
+    if outcome.version is not None:
+        headers["ETag"] = f'"{outcome.version}"'
+    return Answer(status=outcome.status, headers=headers, data=_encoder.encode(outcome.data), position=None)
+
+
+def _lost_a_race(error: asyncpg.PostgresError) -> bool:
+    """Whether another transaction took the same stream version, or stood in a circle of locks with this one."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return bool(error.schema_name == "log")
+    return isinstance(error, asyncpg.DeadlockDetectedError | asyncpg.SerializationError)
+
+
+def _account_for(task: asyncio.Task[Answer]) -> None:
+    """The client left, so nobody else will hear of a failure."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, ShelfWiseError):
+        log.error("abandoned_command_failed", operation=task.get_name(), exc_info=error)

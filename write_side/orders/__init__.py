@@ -1,0 +1,1 @@
+"""What customers order, get and bring back."""

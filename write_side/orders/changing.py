@@ -1,0 +1,59 @@
+"""Fulfilling and cancelling: load, decide, save."""
+
+from uuid import UUID
+
+from write_side.command_execution.requests import Outcome
+from write_side.command_execution.unit_of_work import UnitOfWork
+from write_side.inventory.ledger import Ledger
+from write_side.inventory.model import release, ship
+from write_side.orders import model, repository
+from write_side.orders.answers import order_decided
+from write_side.orders.commands import CancelOrder, FulfilOrder
+from write_side.orders.errors import OrderNotFound
+from write_side.orders.model import Order, by_edition
+
+ORDERS_PATH = "/api/v1/orders"
+
+
+async def fulfil_order(order_id: UUID, command: FulfilOrder, work: UnitOfWork) -> Outcome:
+    """Hand copies over: they leave the shelf, and are promised no longer."""
+    order, ledger = await load_order(order_id, work)
+    fulfilled, event = model.fulfil(order, command.lines, fulfilment_id=work.new_id())
+    quantities = {line.line_id: line.quantity for line in event.lines}
+    for edition_id, quantity in by_edition(order, quantities).items():
+        stock = ledger.account(order.location_id, edition_id)
+        shipped = ship(stock, quantity=quantity, reserved_quantity=quantity, order_id=order_id)
+        ledger.move(shipped, occurred_at=work.now)
+    await repository.save(work.connection, work.tenant.id, fulfilled, ledger.movements)
+    work.record(event, stream_id=order_id, stream_version=fulfilled.version)
+    ledger.record_all(work)
+    location = f"{ORDERS_PATH}/{order_id}"
+    return Outcome(data=order_decided(fulfilled), version=fulfilled.version, status=201, location=location)
+
+
+async def cancel_order(order_id: UUID, command: CancelOrder, work: UnitOfWork) -> Outcome:
+    """Undo an order, and give its promises back."""
+    order, ledger = await load_order(order_id, work)
+    cancelled, event = model.cancel(order, reason=command.reason)
+    promised = {line.ordered.line_id: line.remaining for line in order.lines}
+    for edition_id, quantity in by_edition(order, promised).items():
+        stock = ledger.account(order.location_id, edition_id)
+        ledger.move(release(stock, quantity=quantity, order_id=order_id), occurred_at=work.now)
+    await repository.save(work.connection, work.tenant.id, cancelled, ledger.movements)
+    work.record(event, stream_id=order_id, stream_version=cancelled.version)
+    ledger.record_all(work)
+    return Outcome(data=order_decided(cancelled), version=cancelled.version)
+
+
+async def load_order(order_id: UUID, work: UnitOfWork) -> tuple[Order, Ledger]:
+    """The order, held against `If-Match`, and the accounts of what it holds; all locked.
+
+    Raises:
+        OrderNotFound: the store does not have it.
+    """
+    order = await repository.lock_order(work.connection, work.tenant.id, order_id)
+    if order is None:
+        raise OrderNotFound("this store has no such order")
+    work.check_version(order.version)
+    whole, stocks = await repository.load_lines(work.connection, work.tenant.id, order)
+    return whole, Ledger(stocks)

@@ -1,0 +1,121 @@
+"""Intents about orders and returns, and what they answer."""
+
+from typing import Annotated, Literal, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from shared_kernel.money import Money
+from write_side.inventory.commands import Quantity
+
+Channel: TypeAlias = Literal["web", "pos"]
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
+NotYet = Annotated[str, msgspec.Meta(max_length=255, description="Not offered yet: anything but null is refused")]
+MAX_LINES = 200
+
+
+class OrderLineWanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Copies of one edition, at today's price."""
+
+    edition_id: UUID
+    quantity: Quantity
+
+
+class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Order copies from a location's stock."""
+
+    location_id: UUID
+    channel: Channel
+    lines: Annotated[tuple[OrderLineWanted, ...], msgspec.Meta(min_length=1, max_length=MAX_LINES)]
+    customer_id: NotYet | None = None
+    payment_token: NotYet | None = None
+
+
+class LineQuantity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """So many copies of one line of an order."""
+
+    line_id: UUID
+    quantity: Quantity
+
+
+class FulfilOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hand copies over: those of these lines, or all that are left."""
+
+    lines: Annotated[tuple[LineQuantity, ...], msgspec.Meta(min_length=1, max_length=MAX_LINES)] | None = None
+
+
+class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Undo an order of which nothing has left."""
+
+    reason: Reason
+
+
+class ReturnLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Copies that come back, and what is paid back for each."""
+
+    edition_id: UUID
+    quantity: Quantity
+    unit_price: Money
+
+
+class ReturnGoods(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Take copies back without a receipt."""
+
+    location_id: UUID
+    channel: Channel
+    lines: Annotated[tuple[ReturnLine, ...], msgspec.Meta(min_length=1, max_length=MAX_LINES)]
+
+
+class ReturnFromOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Take back copies that an order handed over, at the price they were sold for."""
+
+    lines: Annotated[tuple[LineQuantity, ...], msgspec.Meta(min_length=1, max_length=MAX_LINES)]
+
+
+class LineDecided(msgspec.Struct, frozen=True, kw_only=True):
+    """A line as the command left it."""
+
+    line_id: UUID
+    edition_id: UUID
+    quantity: int
+    fulfilled_quantity: int
+    unit_price: Money
+    net: Money
+    tax: Money
+    total: Money
+
+
+class OrderDecided(msgspec.Struct, frozen=True, kw_only=True):
+    """The order as the command left it."""
+
+    id: UUID
+    number: str
+    version: int
+    status: str
+    fulfilment_status: str
+    lines: tuple[LineDecided, ...]
+    net: Money
+    tax: Money
+    total: Money
+
+
+class ReturnedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that came back."""
+
+    line_id: UUID
+    edition_id: UUID
+    quantity: int
+    unit_price: Money
+    total: Money
+
+
+class ReturnDecided(msgspec.Struct, frozen=True, kw_only=True):
+    """The return as it was taken."""
+
+    id: UUID
+    version: int
+    order_id: UUID | None
+    lines: tuple[ReturnedLine, ...]
+    net: Money
+    tax: Money
+    total: Money

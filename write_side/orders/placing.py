@@ -1,0 +1,122 @@
+"""Placing an order: load, decide, save."""
+
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+from shared_kernel.errors import FieldError
+from shared_kernel.events.orders import OrderedLine
+from write_side.command_execution.requests import Outcome
+from write_side.command_execution.unit_of_work import UnitOfWork
+from write_side.inventory.checks import refuse_shortages, summed_demand
+from write_side.inventory.ledger import Ledger
+from write_side.inventory.model import reserve
+from write_side.orders import repository
+from write_side.orders.answers import order_decided
+from write_side.orders.commands import PlaceOrder
+from write_side.orders.errors import EditionDiscontinued, InvalidOrder
+from write_side.orders.model import Order, OrderLine, order_number, placed
+from write_side.orders.pricing import CostOfSale, priced_line, rate_of, total_of
+from write_side.orders.repository import Offer
+
+ORDERS_PATH = "/api/v1/orders"
+
+
+async def place_order(command: PlaceOrder, work: UnitOfWork) -> Outcome:
+    """Fix prices, promise copies."""
+    refuse_what_is_not_offered_yet(command)
+    editions = {line.edition_id for line in command.lines}
+    offer = await repository.load_offer(
+        work.connection, work.tenant.id, location_id=command.location_id, editions=editions
+    )
+    location_name = refuse_unknown(command, offer)
+    _refuse_discontinued(command, offer)
+    ledger = Ledger(offer.stocks)
+    demand = summed_demand((line.edition_id, line.quantity) for line in command.lines)
+    refuse_shortages(demand, command.location_id, ledger)
+    order = _order(command, offer, location_name=location_name, ledger=ledger, work=work)
+    for demanded in demand:
+        stock = ledger.account(command.location_id, demanded.edition_id)
+        ledger.move(reserve(stock, quantity=demanded.quantity, order_id=order.order_id), occurred_at=work.now)
+    await repository.add(work.connection, work.tenant.id, [order], placed_at=[work.now], movements=ledger.movements)
+    work.record(placed(order), stream_id=order.order_id, stream_version=order.version)
+    ledger.record_all(work)
+    location = f"{ORDERS_PATH}/{order.order_id}"
+    return Outcome(data=order_decided(order), version=order.version, status=201, location=location)
+
+
+def refuse_what_is_not_offered_yet(command: PlaceOrder) -> None:
+    """Customers and payments have no slice yet: better refused than forgotten."""
+    faults = tuple(
+        FieldError(pointer=f"/{name}", code="not_offered", detail="not offered yet: leave it out")
+        for name in ("customer_id", "payment_token")
+        if getattr(command, name) is not None
+    )
+    if faults:
+        raise InvalidOrder("the order names what is not offered yet", errors=faults)
+
+
+def refuse_unknown(command: PlaceOrder, offer: Offer) -> str:
+    """The location's name, where location and editions exist.
+
+    Raises:
+        InvalidOrder: with everything that does not.
+    """
+    faults = tuple(_unknown(command, offer))
+    if faults or offer.location_name is None:
+        raise InvalidOrder("the order names what this store does not have", errors=faults)
+    return offer.location_name
+
+
+def _unknown(command: PlaceOrder, offer: Offer) -> Iterator[FieldError]:
+    if offer.location_name is None:
+        detail = "this store has no such location"
+        yield FieldError(pointer="/location_id", code="unknown_location", detail=detail)
+    for index, line in enumerate(command.lines):
+        if line.edition_id not in offer.editions:
+            detail = "this store has no such edition"
+            yield FieldError(pointer=f"/lines/{index}/edition_id", code="unknown_edition", detail=detail)
+
+
+def _refuse_discontinued(command: PlaceOrder, offer: Offer) -> None:
+    errors = tuple(
+        FieldError(pointer=f"/lines/{index}/edition_id", code="edition_discontinued", detail="no longer for sale")
+        for index, line in enumerate(command.lines)
+        if offer.editions[line.edition_id].is_discontinued
+    )
+    if errors:
+        raise EditionDiscontinued("the order asks for editions that are no longer for sale", errors=errors)
+
+
+def _order(command: PlaceOrder, offer: Offer, *, location_name: str, ledger: Ledger, work: UnitOfWork) -> Order:
+    lines = tuple(_priced(command, offer, ledger=ledger, new_id=work.new_id))
+    total, order_id = total_of(lines), work.new_id()
+    return Order(
+        order_id=order_id,
+        version=1,
+        number=order_number(order_id),
+        location_id=command.location_id,
+        location_name=location_name,
+        channel=command.channel,
+        status="placed",
+        fulfilment_status="unfulfilled",
+        currency=work.tenant.currency,
+        net_minor=total.net_minor,
+        tax_minor=total.tax_minor,
+        total_minor=total.total_minor,
+        lines=tuple(OrderLine(ordered=line) for line in lines),
+    )
+
+
+def _priced(command: PlaceOrder, offer: Offer, *, ledger: Ledger, new_id: Callable[[], UUID]) -> Iterator[OrderedLine]:
+    costs = CostOfSale()
+    for line in command.lines:
+        edition = offer.editions[line.edition_id]
+        yield priced_line(
+            edition,
+            line_id=new_id(),
+            quantity=line.quantity,
+            unit_price_minor=edition.list_price_minor,
+            rate_basis_points=rate_of(offer.settings, edition.tax_class),
+            includes_tax=offer.settings.prices_include_tax,
+            cost_minor=costs.of(ledger.find(command.location_id, line.edition_id), line.quantity),
+        )

@@ -1,0 +1,223 @@
+"""Orders in the write database. An order is locked before the stock it holds, and stock in its own order."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from shared_kernel.database.pool import Connection
+from shared_kernel.events.catalog import Contributor
+from shared_kernel.events.orders import OrderedLine
+from write_side.inventory.ledger import SAVE_MOVEMENTS, Movement, movement_arguments
+from write_side.inventory.model import Stock
+from write_side.inventory.repository import HELD, stock_of
+from write_side.orders.model import OfferedEdition, Order, OrderLine
+from write_side.tenants.repository import StoreSettings
+
+_LOAD_OFFER = f"""
+WITH {HELD}
+SELECT t.prices_include_tax, t.tax_rates::text AS tax_rates, l.name AS location_name, wanted.edition_id AS wanted_id,
+       e.sku, e.title, e.contributors::text AS contributors, e.list_price_minor, e.tax_class, e.discontinued_at,
+       held.stock_id, held.location_id, held.edition_id, held.version, held.on_hand, held.reserved, held.value_minor
+FROM write.tenant t
+CROSS JOIN unnest($3::uuid[]) AS wanted(edition_id)
+LEFT JOIN write.location l ON l.tenant_id = $1 AND l.location_id = ANY($2)
+LEFT JOIN write.edition e ON e.tenant_id = $1 AND e.edition_id = wanted.edition_id
+LEFT JOIN held ON held.edition_id = wanted.edition_id
+WHERE t.tenant_id = $1
+"""  # noqa: S608 - constants of this module, no input
+_LOCK_ORDER = """
+SELECT o.order_id, o.version, o.number, o.location_id, l.name AS location_name, o.channel, o.status,
+       o.fulfilment_status, o.currency, o.net_minor, o.tax_minor, o.total_minor, o.source, o.source_reference
+FROM write.sales_order o JOIN write.location l USING (tenant_id, location_id)
+WHERE o.tenant_id = $1 AND o.order_id = $2 FOR UPDATE OF o
+"""
+# A statement of its own, begun once the order is locked: it sees the lines as the last holder of that lock left them.
+_LOAD_LINES = """
+WITH held AS MATERIALIZED (
+    SELECT s.stock_id, s.location_id, s.edition_id, s.version, s.on_hand, s.reserved, s.value_minor
+    FROM write.stock s
+    WHERE s.tenant_id = $1 AND s.location_id = $3
+      AND s.edition_id = ANY(ARRAY(SELECT l.edition_id FROM write.order_line l
+                                   WHERE l.tenant_id = $1 AND l.order_id = $2))
+    ORDER BY s.location_id, s.edition_id FOR UPDATE
+)
+SELECT l.line_id, l.edition_id AS line_edition_id, l.sku, l.title, l.authors::text AS authors, l.quantity,
+       l.fulfilled_quantity, l.returned_quantity, l.unit_price_minor, l.discount_minor, l.net_minor, l.tax_minor,
+       l.total_minor, l.cost_minor, l.tax_rate_basis_points,
+       held.stock_id, held.location_id, held.edition_id, held.version, held.on_hand, held.reserved, held.value_minor
+FROM write.order_line l LEFT JOIN held USING (edition_id)
+WHERE l.tenant_id = $1 AND l.order_id = $2
+ORDER BY l.place
+"""
+_ADD = f"""
+WITH {SAVE_MOVEMENTS}, added AS (
+    INSERT INTO write.sales_order (tenant_id, order_id, version, number, location_id, channel, status,
+                                   fulfilment_status, currency, net_minor, tax_minor, total_minor, source, source_reference, placed_at)
+    SELECT $1, o.*
+    FROM unnest($12::uuid[], $13::int[], $14::text[], $15::uuid[], $16::text[], $17::text[], $18::text[], $19::text[],
+                $20::bigint[], $21::bigint[], $22::bigint[], $23::text[], $24::text[], $25::timestamptz[]) AS o
+)
+INSERT INTO write.order_line (tenant_id, order_id, line_id, place, edition_id, sku, title, authors, quantity,
+                              fulfilled_quantity, returned_quantity, unit_price_minor, discount_minor, net_minor,
+                              tax_minor, total_minor, cost_minor, tax_rate_basis_points)
+SELECT $1, l.order_id, l.line_id, l.place, l.edition_id, l.sku, l.title, l.authors::jsonb, l.quantity,
+       l.fulfilled_quantity, 0, l.unit_price_minor, l.discount_minor, l.net_minor, l.tax_minor, l.total_minor,
+       l.cost_minor, l.tax_rate_basis_points
+FROM unnest($26::uuid[], $27::uuid[], $28::int[], $29::uuid[], $30::text[], $31::text[], $32::text[], $33::int[],
+            $34::int[], $35::bigint[], $36::bigint[], $37::bigint[], $38::bigint[], $39::bigint[], $40::bigint[],
+            $41::int[])
+    AS l(order_id, line_id, place, edition_id, sku, title, authors, quantity, fulfilled_quantity, unit_price_minor,
+         discount_minor, net_minor, tax_minor, total_minor, cost_minor, tax_rate_basis_points)
+"""  # noqa: S608 - the same
+_SAVE = f"""
+WITH {SAVE_MOVEMENTS}, changed AS (
+    UPDATE write.sales_order SET version = $13, status = $14, fulfilment_status = $15
+    WHERE tenant_id = $1 AND order_id = $12
+)
+UPDATE write.order_line l SET fulfilled_quantity = s.fulfilled, returned_quantity = s.returned
+FROM unnest($16::uuid[], $17::int[], $18::int[]) AS s(line_id, fulfilled, returned)
+WHERE l.tenant_id = $1 AND l.order_id = $12 AND l.line_id = s.line_id
+  AND (l.fulfilled_quantity, l.returned_quantity) IS DISTINCT FROM (s.fulfilled, s.returned)
+"""  # noqa: S608 - the same
+_encoder = msgspec.json.Encoder()
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a location can sell of the editions asked for: those that exist, and their accounts where there are."""
+
+    settings: StoreSettings
+    location_name: str | None
+    editions: dict[UUID, OfferedEdition]
+    stocks: tuple[Stock, ...]
+
+
+async def load_offer(connection: Connection, tenant_id: UUID, *, location_id: UUID, editions: set[UUID]) -> Offer:
+    """Location, settings, editions and stock (locked), in one round trip."""
+    rows = await connection.fetch(_LOAD_OFFER, tenant_id, [location_id], sorted(editions))
+    return Offer(
+        settings=StoreSettings.from_row(rows[0]),
+        location_name=rows[0]["location_name"],
+        editions={row["wanted_id"]: _offered(row) for row in rows if row["sku"] is not None},
+        stocks=tuple(stock_of(row) for row in rows if row["stock_id"] is not None),
+    )
+
+
+async def lock_order(connection: Connection, tenant_id: UUID, order_id: UUID) -> Order | None:
+    """The order without its lines, locked until the transaction ends."""
+    row = await connection.fetchrow(_LOCK_ORDER, tenant_id, order_id)
+    return Order(**dict(row), lines=()) if row else None
+
+
+async def load_lines(connection: Connection, tenant_id: UUID, order: Order) -> tuple[Order, tuple[Stock, ...]]:
+    """The locked order with its lines, and the accounts of their editions at its location, locked too."""
+    rows = await connection.fetch(_LOAD_LINES, tenant_id, order.order_id, order.location_id)
+    stocks = {row["stock_id"]: stock_of(row) for row in rows if row["stock_id"] is not None}
+    return msgspec.structs.replace(order, lines=tuple(_line(row) for row in rows)), tuple(stocks.values())
+
+
+async def add(
+    connection: Connection,
+    tenant_id: UUID,
+    orders: Sequence[Order],
+    *,
+    placed_at: Sequence[datetime],
+    movements: Sequence[Movement],
+) -> None:
+    """Keep new orders with their lines, and move the stock they move."""
+    await connection.execute(
+        _ADD, *movement_arguments(tenant_id, movements), *_order_columns(orders, placed_at), *_line_columns(orders)
+    )
+
+
+async def save(connection: Connection, tenant_id: UUID, order: Order, movements: Sequence[Movement]) -> None:
+    """Keep what can change of an order that is locked, and move the stock it moves."""
+    await connection.execute(
+        _SAVE,
+        *movement_arguments(tenant_id, movements),
+        order.order_id,
+        order.version,
+        order.status,
+        order.fulfilment_status,
+        [line.ordered.line_id for line in order.lines],
+        [line.fulfilled_quantity for line in order.lines],
+        [line.returned_quantity for line in order.lines],
+    )
+
+
+def _order_columns(orders: Sequence[Order], placed_at: Sequence[datetime]) -> tuple[object, ...]:
+    return (
+        [order.order_id for order in orders],
+        [order.version for order in orders],
+        [order.number for order in orders],
+        [order.location_id for order in orders],
+        [order.channel for order in orders],
+        [order.status for order in orders],
+        [order.fulfilment_status for order in orders],
+        [order.currency for order in orders],
+        [order.net_minor for order in orders],
+        [order.tax_minor for order in orders],
+        [order.total_minor for order in orders],
+        [order.source for order in orders],
+        [order.source_reference for order in orders],
+        list(placed_at),
+    )
+
+
+def _line_columns(orders: Sequence[Order]) -> tuple[object, ...]:
+    lines = [(order.order_id, place, line) for order in orders for place, line in enumerate(order.lines)]
+    ordered = [line.ordered for _, _, line in lines]
+    return (
+        [order_id for order_id, _, _ in lines],
+        [line.line_id for line in ordered],
+        [place for _, place, _ in lines],
+        [line.edition_id for line in ordered],
+        [line.sku for line in ordered],
+        [line.title for line in ordered],
+        [_encoder.encode(line.authors).decode() for line in ordered],
+        [line.quantity for line in ordered],
+        [line.fulfilled_quantity for _, _, line in lines],
+        [line.unit_price_minor for line in ordered],
+        [line.discount_minor for line in ordered],
+        [line.net_minor for line in ordered],
+        [line.tax_minor for line in ordered],
+        [line.total_minor for line in ordered],
+        [line.cost_minor for line in ordered],
+        [line.tax_rate_basis_points for line in ordered],
+    )
+
+
+def _offered(row: asyncpg.Record) -> OfferedEdition:
+    contributors = msgspec.json.decode(row["contributors"], type=tuple[Contributor, ...])
+    return OfferedEdition(
+        edition_id=row["wanted_id"],
+        sku=row["sku"],
+        title=row["title"],
+        authors=tuple(contributor.name for contributor in contributors if contributor.role == "author"),
+        list_price_minor=row["list_price_minor"],
+        tax_class=row["tax_class"],
+        is_discontinued=row["discontinued_at"] is not None,
+    )
+
+
+def _line(row: asyncpg.Record) -> OrderLine:
+    ordered = OrderedLine(
+        line_id=row["line_id"],
+        edition_id=row["line_edition_id"],
+        sku=row["sku"],
+        title=row["title"],
+        authors=msgspec.json.decode(row["authors"], type=tuple[str, ...]),
+        quantity=row["quantity"],
+        unit_price_minor=row["unit_price_minor"],
+        discount_minor=row["discount_minor"],
+        net_minor=row["net_minor"],
+        tax_minor=row["tax_minor"],
+        total_minor=row["total_minor"],
+        cost_minor=row["cost_minor"],
+        tax_rate_basis_points=row["tax_rate_basis_points"],
+    )
+    return OrderLine(
+        ordered=ordered, fulfilled_quantity=row["fulfilled_quantity"], returned_quantity=row["returned_quantity"]
+    )
