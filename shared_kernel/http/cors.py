@@ -34,9 +34,8 @@ async def no_known_origin(_origin: str) -> bool:
 async def preflight_headers(origin: bytes, is_known_origin: IsKnownOrigin) -> RawHeaders:
     """The header fields of the answer to a preflight; an unknown origin gets none that would let it go on."""
     if len(origin) > _MAX_ORIGIN_LENGTH or not await is_known_origin(origin.decode("latin-1")):
-        return [_VARY]
+        return []
     return [
-        _VARY,
         (b"access-control-allow-origin", origin),
         (b"access-control-allow-methods", _ALLOWED_METHODS.encode()),
         (b"access-control-allow-headers", _ALLOWED_HEADERS.encode()),

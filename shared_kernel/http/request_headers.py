@@ -10,7 +10,7 @@ from shared_kernel.http.routes import Need
 
 MAX_WAIT_SECONDS: Final = 10
 _MAX_POSITION: Final = 2**63 - 1
-_KEY = re.compile(r'"([\x20-\x21\x23-\x7e]{1,255})"\Z|([\x21\x23-\x7e][\x20-\x7e]{0,254})\Z')
+_KEY = re.compile(r'"([\x20-\x21\x23-\x7e]{1,255})"\Z|([\x21\x23-\x7e][\x20\x21\x23-\x7e]{0,254})\Z')
 _VERSION_TAG = re.compile(r'"(0|[1-9][0-9]{0,17})"\Z')
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([0-9]{1,6})\s*(?=$|[,;])", re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]{1,19}\Z")
