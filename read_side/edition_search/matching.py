@@ -17,6 +17,8 @@ COMMON_EDITIONS: Final = 1_000
 """What stands in more editions than this does not lead the search, but is looked up in what the other words found."""
 MISPRINT_EDITIONS: Final = 2
 """A word in no more editions than this may itself be a misprint, so that others are tried beside it."""
+MAX_WEIGHT: Final = 20
+"""Less one for every doubling of the editions that have a word: a million of them still weigh something."""
 _LONG_WORD_CHARACTERS: Final = 8
 """From here on two typos are taken for one word's."""
 _CODE_CHARACTERS: Final = range(4, 41)
@@ -33,12 +35,22 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Meaning(msgspec.Struct, frozen=True, kw_only=True):
-    """A word to look up, what it is worth in a title and in a contributor's name, and whether its slot leads."""
+    """A word to look up for one of the query's.
+
+    Attributes:
+        slot: which of the query's.
+        word: of the vocabulary.
+        in_title: what it is worth there.
+        in_contributors: and there.
+        weight: of the slot: how much it tells which edition is meant, so that `the` counts less than `hobbit`.
+        leads: whether the slot finds editions, or is only looked up in what others found.
+    """
 
     slot: int
     word: str
     in_title: int
     in_contributors: int
+    weight: int
     leads: bool
 
 
@@ -84,7 +96,8 @@ def meanings_of(words: Sequence[str], candidates: Iterable[Candidate]) -> list[M
     meanings: list[Meaning] = []
     for slot, editions in zip(valued, spread, strict=True):
         leads = editions <= max(COMMON_EDITIONS, rarest)
-        meanings.extend(_meanings(slot if leads else _most_valued(slot), leads=leads))
+        weight = max(1, MAX_WEIGHT - editions.bit_length())
+        meanings.extend(_meanings(slot if leads else _most_valued(slot), weight=weight, leads=leads))
     return meanings
 
 
@@ -140,8 +153,15 @@ def _most_valued(
     return slot[: 1 + MAX_COMMON_BEGINNINGS]
 
 
-def _meanings(slot: Iterable[tuple[Candidate, tuple[int, int]]], *, leads: bool) -> Iterable[Meaning]:
+def _meanings(slot: Iterable[tuple[Candidate, tuple[int, int]]], *, weight: int, leads: bool) -> Iterable[Meaning]:
     return [
-        Meaning(slot=candidate.slot, word=candidate.word, in_title=values[0], in_contributors=values[1], leads=leads)
-        for candidate, values in slot
+        Meaning(
+            slot=candidate.slot,
+            word=candidate.word,
+            in_title=in_title,
+            in_contributors=in_contributors,
+            weight=weight,
+            leads=leads,
+        )
+        for candidate, (in_title, in_contributors) in slot
     ]

@@ -52,39 +52,42 @@ SELECT slot, word, editions FROM (
 
 _RANKED: Final = f"""
 WITH wanted AS (
-    SELECT * FROM unnest($3::int[], $4::text[], $5::int[], $6::int[], $7::boolean[])
-        AS w(slot, word, in_title, in_contributors, leads)
+    SELECT * FROM unnest($3::int[], $4::text[], $5::int[], $6::int[], $7::int[], $8::boolean[])
+        AS w(slot, word, in_title, in_contributors, weight, leads)
 ), led AS (
-    SELECT w.slot, s.subject, max(CASE WHEN s.fields >= 2 THEN w.in_title ELSE w.in_contributors END) AS score
+    SELECT w.slot, w.weight, s.subject,
+        max(CASE WHEN s.fields >= 2 THEN w.in_title ELSE w.in_contributors END) AS score
     FROM wanted w CROSS JOIN LATERAL (
         SELECT t.subject, t.fields FROM {_TABLE} t
         WHERE t.tenant_id = $1 AND t.build = $2 AND t.kind = 'word' AND t.term = w.word ORDER BY t.subject LIMIT 20000
     ) s
-    WHERE w.leads GROUP BY w.slot, s.subject
+    WHERE w.leads GROUP BY w.slot, w.weight, s.subject
 ), followed AS (
-    SELECT w.slot, s.subject, max(CASE WHEN s.fields >= 2 THEN w.in_title ELSE w.in_contributors END) AS score
+    SELECT w.slot, w.weight, s.subject,
+        max(CASE WHEN s.fields >= 2 THEN w.in_title ELSE w.in_contributors END) AS score
     FROM (SELECT DISTINCT subject FROM led) known CROSS JOIN wanted w CROSS JOIN LATERAL (
         SELECT t.subject, t.fields FROM {_TABLE} t
         WHERE t.tenant_id = $1 AND t.build = $2 AND t.kind = 'word' AND t.term = w.word AND t.subject = known.subject
         LIMIT 1
     ) s
-    WHERE NOT w.leads GROUP BY w.slot, s.subject
+    WHERE NOT w.leads GROUP BY w.slot, w.weight, s.subject
 ), numbered AS (
-    SELECT -1 AS slot, c.subject, max(CASE WHEN c.term = $8::text THEN 1000 ELSE $10::int END) AS score
+    SELECT -1 AS slot, max(CASE WHEN c.term = $9::text THEN 1000 ELSE 19 END) AS weight, c.subject,
+        max(CASE WHEN c.term = $9::text THEN 1000 ELSE $11::int END) AS score
     FROM (
         SELECT t.term, t.subject FROM {_TABLE} t
-        WHERE t.tenant_id = $1 AND t.build = $2 AND t.kind = 'code' AND t.term >= $8::text AND t.term < $9::text
+        WHERE t.tenant_id = $1 AND t.build = $2 AND t.kind = 'code' AND t.term >= $9::text AND t.term < $10::text
         ORDER BY t.term, t.subject LIMIT 200
     ) c GROUP BY c.subject
 ), scored AS (
-    SELECT subject, sum(CASE WHEN score = 1000 THEN 9 ELSE 1 END) AS matched, sum(score) AS score
+    SELECT subject, sum(weight) AS matched, sum(score) AS score
     FROM (SELECT * FROM led UNION ALL SELECT * FROM followed UNION ALL SELECT * FROM numbered) hits GROUP BY subject
 ), best AS (
-    SELECT subject, score FROM scored WHERE matched = (SELECT max(matched) FROM scored)
+    SELECT subject, 10000 * matched + score AS score FROM scored WHERE 4 * matched >= 3 * (SELECT max(matched) FROM scored)
 ), ranked AS (
     SELECT e.term, e.edition, e.popularity, e.phrase,
         best.score
-            + CASE WHEN e.phrase = $11::text THEN 100 WHEN starts_with(e.phrase, $11::text) THEN 20 ELSE 0 END AS score
+            + CASE WHEN e.phrase = $12::text THEN 100 WHEN starts_with(e.phrase, $12::text) THEN 20 ELSE 0 END AS score
     FROM best CROSS JOIN LATERAL (
         SELECT t.term, t.edition, t.popularity, t.phrase FROM {_TABLE} t
         WHERE t.tenant_id = $1 AND t.build = $2 AND t.kind = 'edition' AND t.term = best.subject AND t.subject = ''
@@ -92,11 +95,11 @@ WITH wanted AS (
     ) e
 )
 SELECT term, edition::text AS edition, popularity, phrase, score::bigint AS score FROM ranked
-WHERE ($12::text IS NULL OR edition->>'status' = $12) AND ($13::text IS NULL OR edition->>'format' = $13)
-    AND ($14::text IS NULL OR edition->>'language' = $14) AND ($15::text IS NULL OR edition->>'publisher' = $15)
-    AND ($16::bigint IS NULL
-        OR (-score, -popularity, phrase, term) > (-$16::bigint, -$17::bigint, $18::text, $19::text))
-ORDER BY score DESC, popularity DESC, phrase, term LIMIT $20
+WHERE ($13::text IS NULL OR edition->>'status' = $13) AND ($14::text IS NULL OR edition->>'format' = $14)
+    AND ($15::text IS NULL OR edition->>'language' = $15) AND ($16::text IS NULL OR edition->>'publisher' = $16)
+    AND ($17::bigint IS NULL
+        OR (-score, -popularity, phrase, term) > (-$17::bigint, -$18::bigint, $19::text, $20::text))
+ORDER BY score DESC, popularity DESC, phrase, term LIMIT $21
 """  # noqa: S608 - the name of a Table
 
 Place: TypeAlias = tuple[int, int, str, str]
@@ -130,8 +133,9 @@ class SearchParameters(msgspec.Struct, frozen=True, kw_only=True):
 async def search_editions(snapshot: Snapshot, query: SearchParameters) -> Answer:
     """The editions that have the most of the query's words, the best first.
 
-    An edition is found when no other has more of the query's words. A word counts as it is, as a beginning, or with a
-    typo, in this order, and in the title before the names; then popularity decides, the title, the id.
+    What has three quarters of what the best one has, rare words weighing more, is found; what has more comes first. Among
+    equals a word is worth most as it is, less as a beginning, least with a typo, and more in the title than in the names;
+    then popularity, title and id decide.
     """
     terms = terms_of(query.q)
     records = await _ranked(snapshot, query, terms, await _meanings(snapshot, terms))
@@ -179,6 +183,7 @@ async def _ranked(
         [meaning.word for meaning in meanings],
         [meaning.in_title for meaning in meanings],
         [meaning.in_contributors for meaning in meanings],
+        [meaning.weight for meaning in meanings],
         [meaning.leads for meaning in meanings],
         terms.code,
         None if terms.code is None else terms.code + _LAST_CHARACTER,

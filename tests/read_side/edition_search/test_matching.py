@@ -96,6 +96,14 @@ def test_a_word_in_many_editions_does_not_lead_where_another_can() -> None:
     assert [each.leads for each in meanings_of(["the"], [the])] == [True]
 
 
+def test_a_rare_word_weighs_more_than_a_frequent_one() -> None:
+    """And the most frequent still weighs something."""
+    editions = {"of": 2**40, "great": 200, "gatsby": 1}
+    found = [Candidate(slot=slot, word=word, editions=editions[word]) for slot, word in enumerate(editions)]
+
+    assert [each.weight for each in meanings_of(list(editions), found)] == [1, 12, 19]
+
+
 def test_what_a_beginning_may_stand_for_is_bounded() -> None:
     """The most frequent words first; fewer where the slot does not lead."""
     many = [Candidate(slot=0, word=f"th{number:03}", editions=number) for number in range(200)]

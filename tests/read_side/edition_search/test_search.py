@@ -126,6 +126,16 @@ async def test_words_nobody_has_do_not_hide_what_the_others_find(pool: Pool) -> 
     assert await _titles(pool, "hobbit xylophonist") == ["The Hobbit", "The Hobbit: Graphic Novel"]
 
 
+async def test_words_of_different_books_find_each_of_them(pool: Pool) -> None:
+    """The word that fewer have comes first, since it tells more."""
+    assert await _titles(pool, "hobbit emma") == ["Emma", "The Hobbit", "The Hobbit: Graphic Novel"]
+
+
+async def test_a_rare_word_outweighs_several_that_everybody_has(pool: Pool) -> None:
+    """Three of the words are in the Philosopher's Stone, and only two in The Road."""
+    assert (await _titles(pool, "and the potters road mccarthy"))[0] == "The Road"
+
+
 async def test_a_title_word_comes_before_a_name_and_then_popularity(pool: Pool) -> None:
     """Jane Eyre has Jane in its title; the two by Jane Austen follow, the better known one first."""
     assert await _titles(pool, "jane") == ["Jane Eyre", "Pride and Prejudice", "Emma"]
@@ -164,10 +174,10 @@ async def test_a_cursor_of_another_search_is_refused(pool: Pool) -> None:
     cursor = (await _answer(pool, q="the", limit=1)).next_cursor
 
     for other in ({"q": "harry"}, {"q": "the", "status": "active"}):
-        with pytest.raises(ValueError, match="^cursor: "):
+        with pytest.raises(ValueError, match=r"^cursor: "):
             SearchParameters(cursor=cursor, **other)  # type: ignore[arg-type]  # as a query string has it
     for damaged in ("", "x", "é", "AAAA", f"{cursor}AA"):
-        with pytest.raises(ValueError, match="^cursor: "):
+        with pytest.raises(ValueError, match=r"^cursor: "):
             SearchParameters(q="the", cursor=damaged)
 
 
