@@ -7,7 +7,7 @@ import structlog
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from shared_kernel.errors import RateLimitedError, ShelfWiseError, UnavailableError
+from shared_kernel.errors import MalformedError, RateLimitedError, ShelfWiseError, UnavailableError
 from shared_kernel.http.addresses import ClientAddress
 from shared_kernel.http.context import is_http, request_context, request_variable
 from shared_kernel.http.cors import IsKnownOrigin, no_known_origin, preflight_headers
@@ -95,6 +95,7 @@ class Door:
     async def _answer(self, exchange: Exchange, receive: Receive) -> None:
         try:
             self._refuse_too_much(exchange)
+            _refuse_unreadable(exchange.scope)
             headers = exchange.headers
             if exchange.method == "OPTIONS" and headers.origin and headers.requested_method:
                 fields = await preflight_headers(headers.origin, self._is_known_origin)
@@ -152,3 +153,10 @@ class Door:
         if exchange.position is not None:
             fields["position"] = int(exchange.position)
         _log.info("request", **fields)
+
+
+def _refuse_unreadable(scope: HTTPScope) -> None:
+    """A NUL in a path or a query is as unreadable as in a body: PostgreSQL's text cannot be compared with it."""
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"] or b"\x00" in scope["query_string"]:
+        message = "The address contains the NUL character, which no text of ours can hold."
+        raise MalformedError(message)

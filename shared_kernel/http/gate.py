@@ -7,7 +7,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from shared_kernel.access.principals import Principal
 from shared_kernel.access.roles import AccessPolicy
-from shared_kernel.errors import ForbiddenError
+from shared_kernel.errors import ForbiddenError, NotAcceptableError
 from shared_kernel.http.authentication import Authentication, unauthenticated
 from shared_kernel.http.body_guard import BODY_DEADLINE_SECONDS, ClientGoneError, guarded_body
 from shared_kernel.http.context import is_http, principal_variable
@@ -16,6 +16,7 @@ from shared_kernel.tenancy import acting_for
 
 PRINCIPAL_KEY: Final = "shelfwise.principal"
 """Where the outer door finds, after the answer, whom it was for."""
+_JSON_RANGES: Final = frozenset({b"application/json", b"application/*", b"*/*"})
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -61,8 +62,17 @@ class Gate:
     async def _admitted(self, scope: HTTPScope, policy: AccessPolicy) -> Principal:
         if self._authentication is None:
             raise unauthenticated()
-        header = next((value for name, value in scope["headers"] if name == b"authorization"), None)
-        principal = await self._authentication.principal(header)
+        authorization: bytes | None = None
+        accept: bytes | None = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = value
+            elif name == b"accept":
+                accept = value if accept is None else accept + b"," + value
+        principal = await self._authentication.principal(authorization)
+        if accept and not _accepts_json(accept):
+            message = "Everything here is application/json; say so in Accept, or leave it out."
+            raise NotAcceptableError(message)
         if principal.role not in policy.roles:
             message = f"A key with the role {principal.role.value} may not do this."
             raise ForbiddenError(message)
@@ -77,3 +87,16 @@ class Gate:
             except ClientGoneError:
                 return
         await self._app(scope, receive, send)
+
+
+def _accepts_json(accept: bytes) -> bool:
+    """Whether a media range of `Accept` covers JSON and is not weighted 0 (RFC 9110, section 12.5.1)."""
+    for media_range in accept.lower().split(b","):
+        name, *parameters = (part.strip() for part in media_range.split(b";"))
+        if name in _JSON_RANGES and not any(_is_zero_weight(parameter) for parameter in parameters):
+            return True
+    return False
+
+
+def _is_zero_weight(parameter: bytes) -> bool:
+    return parameter.startswith(b"q=") and not parameter[2:].strip(b"0.")

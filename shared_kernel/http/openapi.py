@@ -14,6 +14,7 @@ from shared_kernel.errors import (
     InFlightError,
     InvalidError,
     MalformedError,
+    NotAcceptableError,
     NotFoundError,
     PreconditionFailedError,
     PreconditionRequiredError,
@@ -181,7 +182,7 @@ def _errors(operation: Json, declaration: Declaration, *, is_query: bool) -> Ite
     yield from (RateLimitedError, UnavailableError, OverloadedError, InternalError)
     yield from declaration.errors
     if not declaration.policy.public:
-        yield from (UnauthenticatedError, ForbiddenError)
+        yield from (UnauthenticatedError, ForbiddenError, NotAcceptableError)
     places = {parameter.get("in") for parameter in operation["parameters"]}
     if "path" in places:
         yield NotFoundError

@@ -328,3 +328,30 @@ async def test_options_lists_methods_without_a_key(store: SmallStore) -> None:
         response = await client.options(_SALE)
     assert response.status_code == 204
     assert "PATCH" in response.headers["allow"]
+
+
+@pytest.mark.parametrize("path", ["/failures/a%00b", "/sales/%00", "/seen?q=%00", "/nowhere/%00"])
+async def test_a_nul_in_the_address_is_a_400(store: SmallStore, path: str) -> None:
+    """It would reach PostgreSQL as a parameter, and end in a 500."""
+    async with store.client(store.key()) as client:
+        assert_problem(await client.get(path), 400, "malformed")
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("application/json", 200),
+        ("text/html, application/*;q=0.5", 200),
+        ("*/*", 200),
+        ("text/html", 406),
+        ("application/json;q=0", 406),
+        ("application/json; q=0.0, text/csv", 406),
+    ],
+)
+async def test_who_accepts_no_json_gets_a_406(store: SmallStore, accept: str, status: int) -> None:
+    """Without `Accept` anything is acceptable."""
+    async with store.client(store.key()) as client:
+        response = await client.get("/seen", headers={"Accept": accept})
+    assert response.status_code == status
+    if status != 200:
+        assert_problem(response, 406, "not_acceptable")
