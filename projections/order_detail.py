@@ -115,8 +115,7 @@ def _returned(row: OrderDetailRow, event: GoodsReturned) -> OrderDetailRow:
     for line in event.lines:
         returned[line.edition_id] += line.quantity
     lines = tuple(_less_returned(row.lines, returned))
-    is_all_back = all(line.returned_quantity >= line.quantity for line in lines)
-    return msgspec.structs.replace(row, lines=lines, status="returned" if is_all_back else row.status)
+    return msgspec.structs.replace(row, lines=lines, status=event.order_status or row.status)
 
 
 def _less_returned(lines: Iterable[DetailLine], returned: Counter[UUID]) -> Iterator[DetailLine]:

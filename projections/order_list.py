@@ -30,7 +30,8 @@ def _evolve(row: OrderListRow | None, _part: None, recorded: AnyRecorded) -> Ord
         case OrderCancelled():
             return msgspec.structs.replace(placed_order(row, recorded), status="cancelled")
         case GoodsReturned():
-            return _returned(placed_order(row, recorded), event)
+            listed = placed_order(row, recorded)
+            return msgspec.structs.replace(listed, status=event.order_status or listed.status)
         case _:
             assert_never(event)
 
@@ -47,15 +48,9 @@ def _placed(event: OrderPlaced, recorded: AnyRecorded) -> OrderListRow:
         location_id=event.location_id,
         customer_id=None,
         item_count=event.item_count,
-        kept_count=sum(line.quantity for line in event.lines),
         total_minor=event.total_minor,
         currency=event.currency,
     )
-
-
-def _returned(row: OrderListRow, event: GoodsReturned) -> OrderListRow:
-    kept_count = row.kept_count - sum(line.quantity for line in event.lines)
-    return msgspec.structs.replace(row, kept_count=kept_count, status=row.status if kept_count > 0 else "returned")
 
 
 PROJECTION = Projection(view=VIEW, handles=ORDER_EVENTS, touches=_touches, evolve=_evolve)

@@ -1,11 +1,11 @@
 """`store_counts`: one row a store. An order's earlier status follows from its event, so that no order need be known.
 
 `OrderFulfilled` says `fulfilled` once, when the last copy leaves: the order was `placed`. Only a placed order can be
-cancelled. A return with a receipt does not say whether everything is back, so it moves no order: see `GoodsReturned`.
+cancelled. `GoodsReturned` says `returned` once, when the last copy is back: all of them had left.
 """
 
 from collections.abc import Iterator
-from typing import TypeAlias, assert_never, cast
+from typing import TypeAlias, assert_never, cast, get_args
 
 import msgspec
 
@@ -13,13 +13,12 @@ from projections.fold import AnyRecorded, Projection
 from read_side.store_counts.view import STORE, VIEW, StoreCountsRow
 from shared_kernel.events.catalog import EditionCreated, EditionDiscontinued
 from shared_kernel.events.inventory import LocationOpened
-from shared_kernel.events.orders import OrderCancelled, OrderFulfilled, OrderPlaced
+from shared_kernel.events.orders import GoodsReturned, OrderCancelled, OrderFulfilled, OrderPlaced
 from shared_kernel.events.tenants import StoreOpened
 from shared_kernel.views import Key
 
-_Counted: TypeAlias = (
-    StoreOpened | EditionCreated | EditionDiscontinued | LocationOpened | OrderPlaced | OrderFulfilled | OrderCancelled
-)
+_OrderEvent: TypeAlias = OrderPlaced | OrderFulfilled | OrderCancelled | GoodsReturned
+_Counted: TypeAlias = StoreOpened | EditionCreated | EditionDiscontinued | LocationOpened | _OrderEvent
 _NOTHING = StoreCountsRow(
     scope=STORE,
     editions=0,
@@ -54,13 +53,13 @@ def _evolve(row: StoreCountsRow | None, _part: None, recorded: AnyRecorded) -> S
             return msgspec.structs.replace(counts, discontinued_editions=counts.discontinued_editions + 1)
         case LocationOpened():
             return msgspec.structs.replace(counts, locations=counts.locations + 1)
-        case OrderPlaced() | OrderFulfilled() | OrderCancelled():
+        case OrderPlaced() | OrderFulfilled() | OrderCancelled() | GoodsReturned():
             return _moved(counts, event)
         case _:
             assert_never(event)
 
 
-def _moved(counts: StoreCountsRow, event: OrderPlaced | OrderFulfilled | OrderCancelled) -> StoreCountsRow:
+def _moved(counts: StoreCountsRow, event: _OrderEvent) -> StoreCountsRow:
     match event:
         case OrderPlaced(status="placed"):
             return msgspec.structs.replace(counts, placed_orders=counts.placed_orders + 1)
@@ -74,6 +73,12 @@ def _moved(counts: StoreCountsRow, event: OrderPlaced | OrderFulfilled | OrderCa
             return msgspec.structs.replace(
                 counts, placed_orders=counts.placed_orders - 1, cancelled_orders=counts.cancelled_orders + 1
             )
+        case GoodsReturned(order_status="returned"):
+            return msgspec.structs.replace(
+                counts, fulfilled_orders=counts.fulfilled_orders - 1, returned_orders=counts.returned_orders + 1
+            )
+        case GoodsReturned():
+            return counts
         case OrderPlaced() | OrderFulfilled():
             raise UnknownOrderStatusError(f"{type(event).__name__} with status {event.status}")
         case _:
@@ -82,9 +87,7 @@ def _moved(counts: StoreCountsRow, event: OrderPlaced | OrderFulfilled | OrderCa
 
 PROJECTION = Projection(
     view=VIEW,
-    handles=frozenset(
-        {StoreOpened, EditionCreated, EditionDiscontinued, LocationOpened, OrderPlaced, OrderFulfilled, OrderCancelled}
-    ),
+    handles=frozenset(get_args(_Counted)),
     touches=_touches,
     evolve=_evolve,
 )

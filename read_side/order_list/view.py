@@ -10,12 +10,7 @@ from shared_kernel.views import View, view_table
 
 
 class OrderListRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as a list shows it.
-
-    Attributes:
-        item_count: copies ordered, over all lines.
-        kept_count: of these, how many have not come back; the order is `returned` when none is left.
-    """
+    """An order as a list shows it. `item_count` is of copies, over all lines."""
 
     order_id: UUID
     number: str
@@ -27,7 +22,6 @@ class OrderListRow(msgspec.Struct, frozen=True, kw_only=True):
     location_id: UUID
     customer_id: UUID | None
     item_count: int
-    kept_count: int
     total_minor: int
     currency: str
 
@@ -50,7 +44,6 @@ VIEW = View(
         Column("location_id", Uuid, nullable=False),
         Column("customer_id", Uuid),
         Column("item_count", Integer, nullable=False),
-        Column("kept_count", Integer, nullable=False),
         Column("total_minor", BigInteger, nullable=False),
         Column("currency", Text, nullable=False),
         # One for each sort, and one for each filter that leaves few of many rows, in the order of the default sort.

@@ -87,7 +87,11 @@ class OrderCancelled(Event):
 
 
 class GoodsReturned(Event):
-    """Copies came back; amounts are positive, and what reads them subtracts. `order_id` is null without a receipt."""
+    """Copies came back; amounts are positive, and what reads them subtracts.
+
+    `order_id` is null without a receipt, and so is `order_status`: the order's from here on, `returned` with its last
+    copy.
+    """
 
     stream_type = "return"
 
@@ -102,3 +106,4 @@ class GoodsReturned(Event):
     tax_minor: int
     total_minor: int
     source: str | None
+    order_status: str | None = None

@@ -79,6 +79,7 @@ class OrderLog:
         self.events: list[Recorded[Event]] = []
         self._versions: dict[UUID, int] = {}
         self._placed: dict[UUID, OrderPlaced] = {}
+        self._kept: dict[UUID, int] = {}
 
     def append(self, event: Event, stream_id: UUID, at: datetime = NOON) -> Recorded[Event]:
         """Any event, as recorded at `at`, whose zone is the store's."""
@@ -165,10 +166,11 @@ class OrderLog:
         self.append(event, order_id, at)
 
     def take_back(self, lines: Sequence[OrderedLine], *, order_id: UUID | None = None, at: datetime = NOON) -> None:
-        """`GoodsReturned`, without a receipt unless told whose."""
+        """`GoodsReturned`, without a receipt unless told whose: then the order's status follows from what is left."""
         event = GoodsReturned(
             return_id=id_of(f"return {len(self.events)}"),
             order_id=order_id,
+            order_status=None if order_id is None else self._status_without(order_id, lines),
             location_id=SHOP,
             location_name="Shop",
             channel="pos",
@@ -180,6 +182,11 @@ class OrderLog:
             source=None,
         )
         self.append(event, event.return_id, at)
+
+    def _status_without(self, order_id: UUID, lines: Sequence[OrderedLine]) -> str:
+        self._kept.setdefault(order_id, self._placed[order_id].item_count)
+        self._kept[order_id] -= sum(one.quantity for one in lines)
+        return "fulfilled" if self._kept[order_id] else "returned"
 
 
 def _store_time(at: datetime) -> StoreTime:

@@ -13,7 +13,7 @@ BOOKS = tuple(
 
 _LINES = st.lists(st.tuples(st.sampled_from(BOOKS), st.integers(1, 9)), min_size=1, max_size=4)
 _STEP = st.tuples(
-    st.sampled_from(("place", "place", "fulfil", "cancel", "return")),
+    st.sampled_from(("place", "place", "fulfil", "fulfil and return", "cancel", "return")),
     _LINES,
     st.integers(0, 70),
     st.sampled_from(("web", "pos")),
@@ -30,11 +30,14 @@ def order_logs(draw: st.DrawFn) -> OrderLog:
         at += timedelta(hours=hours)
         lines = [line(book, quantity, line_id=f"{number} {index}") for index, (book, quantity) in enumerate(picks)]
         if step == "place":
-            waiting.append(log.place(f"order {number}", lines, at=at, channel=channel))
+            waiting.append((log.place(f"order {number}", lines, at=at, channel=channel), lines))
         elif step == "return":
             log.take_back(lines, at=at)
-        elif waiting and step == "fulfil":
-            log.fulfil(waiting.pop(0), at=at)
+        elif waiting and step.startswith("fulfil"):
+            order_id, ordered = waiting.pop(0)
+            log.fulfil(order_id, at=at)
+            for one in ordered if step.endswith("return") else ():
+                log.take_back([one], order_id=order_id, at=at)
         elif waiting:
-            log.cancel(waiting.pop(0), at=at)
+            log.cancel(waiting.pop(0)[0], at=at)
     return log

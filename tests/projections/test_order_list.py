@@ -32,7 +32,6 @@ def test_a_placed_order_is_listed_with_what_it_was_placed_with() -> None:
         location_id=SHOP,
         customer_id=None,
         item_count=3,
-        kept_count=3,
         total_minor=2800,
         currency="GBP",
     )

@@ -51,15 +51,20 @@ def test_an_order_is_in_exactly_one_status() -> None:
     log.fulfil(log.place("part", [line(EMMA, 2)]), [1])
     log.fulfil(log.place("whole", [line(EMMA)]))
     log.cancel(log.place("undone", [line(EMMA)]))
+    returned = log.place("returned", [line(EMMA, 2)])
+    log.fulfil(returned)
+    log.take_back([line(EMMA)], order_id=returned)
+    log.take_back([line(EMMA)], order_id=returned)
+    log.take_back([line(EMMA)])
     counts = _counts(log)
     assert msgspec.structs.asdict(counts.orders) == {
-        "total": 4,
+        "total": 5,
         "open": 2,
         "placed": 2,
         "confirmed": 0,
         "fulfilled": 1,
         "cancelled": 1,
-        "returned": 0,
+        "returned": 1,
     }
     assert (counts.locations, counts.discontinued_editions) == (1, 1)
 
@@ -82,7 +87,12 @@ def test_counts_are_those_of_the_order_list(log: OrderLog) -> None:
     listed = Counter(row.status for row in fold(ORDER_LIST, log.events).values())
     rows: list[StoreCountsRow] = list(fold(PROJECTION, log.events).values())
     counted = (
-        Counter(placed=rows[0].placed_orders, fulfilled=rows[0].fulfilled_orders, cancelled=rows[0].cancelled_orders)
+        Counter(
+            placed=rows[0].placed_orders,
+            fulfilled=rows[0].fulfilled_orders,
+            cancelled=rows[0].cancelled_orders,
+            returned=rows[0].returned_orders,
+        )
         if rows
         else Counter[str]()
     )
