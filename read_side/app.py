@@ -155,9 +155,6 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
     async def queries() -> Any:  # noqa: ANN401 - Litestar compares the annotation with the handlers' own
         return running.parts.queries
 
-    async def clock() -> Any:  # noqa: ANN401 - as above
-        return overrides.clock
-
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         async with running.opened(settings, overrides, revocations):
@@ -175,7 +172,7 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
         authentication=Authentication(
             authenticate=principal_of_key, cache=cache, secret_key=settings.secret_key, clock=overrides.clock
         ),
-        dependencies={"queries": Provide(queries), "clock": Provide(clock)},
+        dependencies={"queries": Provide(queries), "clock": overrides.clock},
         lifespan=[lifespan],
         is_known_origin=origin_is_known,
     )

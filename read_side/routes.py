@@ -4,6 +4,28 @@ from typing import Final
 
 from litestar.handlers import HTTPRouteHandler
 
+from read_side.best_sellers import endpoints as best_sellers
+from read_side.edition_catalogue import endpoints as edition_catalogue
+from read_side.kpis import endpoints as kpis
+from read_side.locations import endpoints as locations
+from read_side.order_detail import endpoints as order_detail
 from read_side.order_list import endpoints as order_list
+from read_side.sales import endpoints as sales
+from read_side.stock_levels import endpoints as stock_levels
+from read_side.stock_movements import endpoints as stock_movements
+from read_side.store import endpoints as store
+from read_side.store_counts import endpoints as store_counts
 
-ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (*order_list.ROUTES,)
+ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
+    *store.ROUTES,
+    *locations.ROUTES,
+    *edition_catalogue.ROUTES,
+    *stock_levels.ROUTES,
+    *stock_movements.ROUTES,
+    *order_list.ROUTES,
+    *order_detail.ROUTES,
+    *store_counts.ROUTES,
+    *sales.ROUTES,
+    *best_sellers.ROUTES,
+    *kpis.ROUTES,
+)

@@ -1,4 +1,4 @@
-"""Fills read tables from events by their own folds, without a worker, and opens what a query is given."""
+"""Many views of many stores at once, and what a query is given of one of them."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -6,22 +6,15 @@ from typing import Any
 from uuid import UUID
 
 from projections.fold import AnyRecorded, Projection
-from projections.runtime.catalog import Catalog, Subject, ensure_tables
 from read_side.query_execution import Snapshot
-from shared_kernel.database.pool import Connection, PoolSettings, build_pool
+from shared_kernel.database.pool import PoolSettings, build_pool
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.database.transactions import BEGIN_SNAPSHOT, transaction
 from shared_kernel.redis.state import NOTHING_PROJECTED, ProjectionState
 from shared_kernel.views import View
-from tests.builders.folding import fold
+from tests.builders.filling import fill
 from tests.servers import Servers
 
-_BUILD = 1
-_CHECKPOINT = """
-INSERT INTO projection.checkpoint (tenant_id, name, version, build, mode, position, as_of, revision, rows)
-VALUES ($1, $2, $3, $4, 'live', $5, $6, 1, $7)
-"""
-_ACTIVE = "INSERT INTO read.active_build (tenant_id, name, version, build) VALUES ($1, $2, $3, $4)"
 _STATE = """
 SELECT c.build, c.revision, c.position, c.as_of, c.parked, c.rows
 FROM read.active_build b JOIN projection.checkpoint c USING (tenant_id, name, version, build)
@@ -34,14 +27,10 @@ async def fill_tables(
     projections: Sequence[Projection[Any]],  # Any: rows of every view
     logs: Iterable[Sequence[AnyRecorded]],
 ) -> None:
-    """Fold each tenant's log, and write the rows as the projector; each log is of a tenant of its own."""
-    catalog = Catalog(projections)
-    settings = PoolSettings(application_name="test", max_size=1)
-    async with build_pool(servers.url_as(DatabaseRole.PROJECTOR), settings) as pool, pool.acquire() as connection:
-        await ensure_tables(connection, catalog)
-        for events in logs:
-            for subject in catalog.subjects:
-                await _fill(connection, subject, events)
+    """Every projection of every log; each log is of a tenant of its own."""
+    for events in logs:
+        for projection in projections:
+            await fill(servers, projection, events)
 
 
 @asynccontextmanager
@@ -55,13 +44,3 @@ async def open_snapshot(servers: Servers, view: View[Any], tenant_id: UUID) -> A
         record = await connection.fetchrow(_STATE, tenant_id, view.name, view.version)
         state = NOTHING_PROJECTED if record is None else ProjectionState(**dict(record))
         yield Snapshot(connection=connection, tenant_id=tenant_id, state=state)
-
-
-async def _fill(connection: Connection, subject: Subject, events: Sequence[AnyRecorded]) -> None:
-    rows = fold(subject.projection, events)
-    last = events[-1]
-    arguments = subject.codec.upsert_arguments(_BUILD, [(last.tenant_id, row, last.position) for row in rows.values()])
-    await connection.execute(subject.codec.upsert, *arguments)
-    identity = (last.tenant_id, subject.name, subject.version, _BUILD)
-    await connection.execute(_CHECKPOINT, *identity, last.position, last.recorded_at, len(rows))
-    await connection.execute(_ACTIVE, *identity)
