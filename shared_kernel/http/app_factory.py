@@ -15,6 +15,7 @@ from shared_kernel.http.cors import IsKnownOrigin, no_known_origin
 from shared_kernel.http.door import Door, DoorSettings
 from shared_kernel.http.gate import Gate
 from shared_kernel.http.health import Health, health_handlers
+from shared_kernel.http.outages import outage_handlers
 from shared_kernel.http.problems import exception_handlers
 from shared_kernel.http.request import KernelRequest
 from shared_kernel.http.routes import assert_every_route_declared
@@ -66,7 +67,7 @@ def build_app(  # noqa: PLR0913  # the one place where everything meets
     litestar = Litestar(
         [*route_handlers, *health_handlers(health, metrics)],
         dependencies={name: provided(value) for name, value in (dependencies or {}).items()},
-        exception_handlers=exception_handlers(),
+        exception_handlers={**exception_handlers(), **outage_handlers()},
         lifespan=[*lifespan, _draining_before(health)],
         logging_config=None,
         middleware=[DefineMiddleware(Gate, authentication=authentication, body_deadline_seconds=body_deadline_seconds)],

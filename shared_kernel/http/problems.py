@@ -145,19 +145,19 @@ async def send_problem(send: Send, error: ShelfWiseError, *, instance: str) -> N
 
 def exception_handlers() -> ExceptionHandlersMap:
     """Litestar's hook: ours, its own, and whatever nobody expected."""
-    return {ShelfWiseError: _answer, HTTPException: _answer_litestar, Exception: _answer_unexpected}
+    return {ShelfWiseError: _answer, HTTPException: _answer_litestar, Exception: answer_unexpected}
 
 
 def _answer(request: Request[Any, Any, Any], error: ShelfWiseError) -> Response[Any]:
     if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _answer_unexpected(request, error)
+        return answer_unexpected(request, error)
     return problem_response(error, instance=request.scope["path"])
 
 
 def _answer_litestar(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Translate Litestar's own errors; their details may echo query strings and are never shown."""
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _answer_unexpected(request, error)
+        return answer_unexpected(request, error)
     if isinstance(error, ValidationException):
         return problem_response(_invalid(error), instance=request.scope["path"])
     kind = KIND_OF_STATUS.get(error.status_code, MalformedError)
@@ -166,7 +166,7 @@ def _answer_litestar(request: Request[Any, Any, Any], error: HTTPException) -> R
     return problem_response(kind(detail), instance=request.scope["path"], fields=allow)
 
 
-def _answer_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+def answer_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Log once, here, and show the request id only."""
     _log.error("unexpected_error", path_template=request.scope.get("path_template", "unmatched"), exc_info=error)
     shown = InternalError("Something went wrong on our side; quote the request id when you report it.")
