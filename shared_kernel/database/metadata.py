@@ -1,4 +1,4 @@
-"""One collection of the write database's tables: foreign keys find each other across slices, the drift test sees all."""
+"""One collection of the write database's tables: foreign keys find each other, the drift test sees all."""
 
 from sqlalchemy import MetaData
 

@@ -1,5 +1,6 @@
 """Editions in the write database."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -13,8 +14,8 @@ from write_side.catalog.model import Edition
 from write_side.tenants.repository import StoreSettings
 
 _COLUMNS = """e.edition_id, e.version, e.sku, e.isbn13, e.title, e.contributors::text AS contributors, e.format,
-    e.publisher, e.published_on, e.language, e.subjects::text AS subjects, e.tax_class, e.currency, e.list_price_minor, e.popularity,
-    e.discontinued_at"""
+    e.publisher, e.published_on, e.language, e.subjects::text AS subjects, e.tax_class, e.currency,
+    e.list_price_minor, e.popularity, e.discontinued_at"""
 _LOCK = f"""
 SELECT {_COLUMNS}, t.tax_rates::text AS tax_rates, t.prices_include_tax
 FROM write.edition e JOIN write.tenant t USING (tenant_id)
@@ -22,9 +23,22 @@ WHERE e.tenant_id = $1 AND e.edition_id = $2 FOR UPDATE OF e
 """  # noqa: S608 - a constant of this module, no input
 _ADD = """
 INSERT INTO write.edition (tenant_id, edition_id, version, sku, isbn13, title, contributors, format, publisher,
-                           published_on, language, subjects, tax_class, currency, list_price_minor, popularity, discontinued_at,
-                           created_at)
+                           published_on, language, subjects, tax_class, currency, list_price_minor, popularity,
+                           discontinued_at, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $16, $17, $18)
+"""
+_ADD_MANY = """
+INSERT INTO write.edition (tenant_id, edition_id, version, sku, isbn13, title, contributors, format, publisher,
+                           published_on, language, subjects, tax_class, currency, list_price_minor, popularity,
+                           discontinued_at, created_at)
+SELECT $1, e.edition_id, e.version, e.sku, e.isbn13, e.title, e.contributors::jsonb, e.format, e.publisher,
+       e.published_on, e.language, e.subjects::jsonb, e.tax_class, e.currency, e.list_price_minor, e.popularity,
+       e.discontinued_at, $18
+FROM unnest($2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+            $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[],
+            $17::timestamptz[])
+    AS e(edition_id, version, sku, isbn13, title, contributors, format, publisher, published_on, language, subjects,
+         tax_class, currency, list_price_minor, popularity, discontinued_at)
 """
 _SAVE = """
 UPDATE write.edition
@@ -55,6 +69,13 @@ async def add(connection: Connection, tenant_id: UUID, edition: Edition, now: da
         if error.constraint_name == "edition_sku_key":
             raise SkuTaken(f"an edition with the SKU {edition.sku} exists") from error
         raise
+
+
+async def add_many(connection: Connection, tenant_id: UUID, editions: Sequence[Edition], now: datetime) -> None:
+    """Keep new editions, whose SKUs and ISBNs the caller has seen to be free."""
+    if editions:
+        columns = zip(*(_row(edition) for edition in editions), strict=True)
+        await connection.execute(_ADD_MANY, tenant_id, *(list(column) for column in columns), now)
 
 
 async def save(connection: Connection, tenant_id: UUID, edition: Edition) -> None:

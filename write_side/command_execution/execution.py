@@ -93,7 +93,7 @@ class CommandExecution:
     async def _until_decided(self, request: CommandRequest, decide: Decide) -> Answer:
         for _ in range(_ATTEMPTS):
             try:
-                answer = await self._attempt(request, decide)
+                return await self._attempt(request, decide)
             except asyncpg.PostgresError as error:
                 answer = await self._after_failure(request, error)
             except (TimeoutError, OSError, asyncpg.InterfaceError) as error:
@@ -156,10 +156,8 @@ def _answer(outcome: Outcome) -> Answer:
 
 
 def _lost_a_race(error: asyncpg.PostgresError) -> bool:
-    """Whether another transaction took the same stream version, or stood in a circle of locks with this one."""
-    if isinstance(error, asyncpg.UniqueViolationError):
-        return bool(error.schema_name == "log")
-    return isinstance(error, asyncpg.DeadlockDetectedError | asyncpg.SerializationError)
+    """Whether another transaction took a stream version (or a key no handler foresaw), or a circle of locks broke."""
+    return isinstance(error, asyncpg.UniqueViolationError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError)
 
 
 def _account_for(task: asyncio.Task[Answer]) -> None:

@@ -26,6 +26,7 @@ class Ledger:
     def __init__(self, stocks: Iterable[Stock]) -> None:
         self._stocks = {(stock.location_id, stock.edition_id): stock for stock in stocks}
         self.movements: list[Movement] = []
+        self._recorded = 0
 
     def find(self, location_id: UUID, edition_id: UUID) -> Stock | None:
         """The account as it stands after the movements so far; None where there is none."""
@@ -43,14 +44,15 @@ class Ledger:
         return moved
 
     def record_all(self, work: UnitOfWork) -> None:
-        """Put every movement's event behind those recorded so far."""
-        for movement in self.movements:
+        """Put the events of the movements since the last call behind those recorded so far."""
+        for movement in self.movements[self._recorded :]:
             work.record(
                 movement.event,
                 stream_id=movement.stock.stock_id,
                 stream_version=movement.stock.version,
                 occurred_at=movement.occurred_at,
             )
+        self._recorded = len(self.movements)
 
 
 # What a repository's statement needs to write movements: the accounts' last state and every movement, as CTEs that take

@@ -105,6 +105,26 @@ def priced_line(
     )
 
 
+def returned_part(line: OrderedLine, *, line_id: UUID, before: int, quantity: int) -> OrderedLine:
+    """So many copies of a line, after so many before them: the parts of a line sum to the line, to the penny."""
+
+    def part(amount_minor: int) -> int:
+        upto = divide_half_even(amount_minor * (before + quantity), line.quantity)
+        return upto - divide_half_even(amount_minor * before, line.quantity)
+
+    net_minor, total_minor = part(line.net_minor), part(line.total_minor)
+    return msgspec.structs.replace(
+        line,
+        line_id=line_id,
+        quantity=quantity,
+        discount_minor=part(line.discount_minor),
+        net_minor=net_minor,
+        tax_minor=total_minor - net_minor,
+        total_minor=total_minor,
+        cost_minor=part(line.cost_minor),
+    )
+
+
 class CostOfSale:
     """Spreads what copies cost over the lines that want them: lines of one edition sum to the edition's cost."""
 

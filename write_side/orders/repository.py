@@ -55,7 +55,8 @@ ORDER BY l.place
 _ADD = f"""
 WITH {SAVE_MOVEMENTS}, added AS (
     INSERT INTO write.sales_order (tenant_id, order_id, version, number, location_id, channel, status,
-                                   fulfilment_status, currency, net_minor, tax_minor, total_minor, source, source_reference, placed_at)
+                                   fulfilment_status, currency, net_minor, tax_minor, total_minor, source,
+                                   source_reference, placed_at)
     SELECT $1, o.*
     FROM unnest($12::uuid[], $13::int[], $14::text[], $15::uuid[], $16::text[], $17::text[], $18::text[], $19::text[],
                 $20::bigint[], $21::bigint[], $22::bigint[], $23::text[], $24::text[], $25::timestamptz[]) AS o

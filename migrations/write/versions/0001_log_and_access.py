@@ -89,7 +89,8 @@ CREATE FUNCTION access.authenticate(presented_hash text)
 RETURNS TABLE (tenant_id uuid, slug text, currency text, timezone text, allowed_origins text[],
                key_id uuid, principal_id uuid, role text, expires_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
-    SELECT t.tenant_id, t.slug, t.currency, t.timezone, t.allowed_origins, k.key_id, k.principal_id, k.role, k.expires_at
+    SELECT t.tenant_id, t.slug, t.currency, t.timezone, t.allowed_origins,
+           k.key_id, k.principal_id, k.role, k.expires_at
     FROM access.api_key k JOIN write.tenant t USING (tenant_id)
     WHERE k.key_hash = presented_hash AND k.revoked_at IS NULL
 $$;

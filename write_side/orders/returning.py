@@ -1,0 +1,170 @@
+"""Taking goods back, with a receipt or without: load, decide, save."""
+
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+import msgspec
+
+from shared_kernel.errors import FieldError
+from shared_kernel.events.orders import GoodsReturned, OrderedLine
+from write_side.command_execution.requests import Outcome
+from write_side.command_execution.unit_of_work import UnitOfWork
+from write_side.inventory.checks import money_faults
+from write_side.inventory.ledger import Ledger
+from write_side.inventory.model import take_back
+from write_side.inventory.repository import Place, open_accounts
+from write_side.orders import repository, returns_repository
+from write_side.orders.answers import return_decided
+from write_side.orders.changing import load_order
+from write_side.orders.commands import ReturnFromOrder, ReturnGoods
+from write_side.orders.errors import InvalidReturn, OrderAlreadyCancelled
+from write_side.orders.model import Order, OrderLine, line_quantities
+from write_side.orders.pricing import priced_line, rate_of, returned_part, total_of
+from write_side.orders.repository import Offer
+
+ORDERS_PATH = "/api/v1/orders"
+
+
+async def return_goods(command: ReturnGoods, work: UnitOfWork) -> Outcome:
+    """Take copies back without a receipt, at the price paid back and the average cost of those on hand."""
+    editions = {line.edition_id for line in command.lines}
+    places = [Place(location_id=command.location_id, edition_id=edition) for edition in editions]
+    await open_accounts(work.connection, work.tenant.id, places)
+    offer = await repository.load_offer(
+        work.connection, work.tenant.id, location_id=command.location_id, editions=editions
+    )
+    faults = tuple(_faults(command, offer, work.tenant.currency))
+    if faults or offer.location_name is None:
+        raise InvalidReturn("the return is not valid", errors=faults)
+    ledger = Ledger(offer.stocks)
+    lines = tuple(_priced(command, offer, ledger, work))
+    event = goods_returned(
+        return_id=work.new_id(),
+        order=None,
+        location=(command.location_id, offer.location_name),
+        channel=command.channel,
+        currency=work.tenant.currency,
+        lines=lines,
+    )
+    return await _take_back(event, ledger, work)
+
+
+async def return_from_order(order_id: UUID, command: ReturnFromOrder, work: UnitOfWork) -> Outcome:
+    """Take back what an order handed over, at the price and cost it was sold for."""
+    order, ledger = await load_order(order_id, work)
+    if order.status == "cancelled":
+        raise OrderAlreadyCancelled("this order was cancelled; nothing of it has left")
+    returnable = {line.ordered.line_id: line.returnable for line in order.lines}
+    quantities = line_quantities(command.lines, available=returnable)
+    changed = _after_return(order, quantities)
+    event = goods_returned(
+        return_id=work.new_id(),
+        order=order_id,
+        order_status=changed.status,
+        location=(order.location_id, order.location_name),
+        channel=order.channel,
+        currency=order.currency,
+        lines=tuple(_part_of(line, quantities, work) for line in order.lines if line.ordered.line_id in quantities),
+    )
+    ledger = await _with_missing_accounts(order, ledger, work)
+    await repository.save(work.connection, work.tenant.id, changed, ())
+    return await _take_back(event, ledger, work)
+
+
+def goods_returned(  # noqa: PLR0913 - the event has this many parts
+    *,
+    return_id: UUID,
+    order: UUID | None,
+    location: tuple[UUID, str],
+    channel: str,
+    currency: str,
+    lines: Sequence[OrderedLine],
+    order_status: str | None = None,
+    source: str | None = None,
+) -> GoodsReturned:
+    """The event of lines that came back, with their sums."""
+    total = total_of(lines)
+    return GoodsReturned(
+        return_id=return_id,
+        order_id=order,
+        order_status=order_status,
+        location_id=location[0],
+        location_name=location[1],
+        channel=channel,
+        currency=currency,
+        lines=tuple(lines),
+        net_minor=total.net_minor,
+        tax_minor=total.tax_minor,
+        total_minor=total.total_minor,
+        source=source,
+    )
+
+
+async def _take_back(event: GoodsReturned, ledger: Ledger, work: UnitOfWork) -> Outcome:
+    for line in event.lines:
+        stock = ledger.account(event.location_id, line.edition_id)
+        returned = take_back(stock, quantity=line.quantity, cost_minor=line.cost_minor, return_id=event.return_id)
+        ledger.move(returned, occurred_at=work.now)
+    await returns_repository.add(
+        work.connection,
+        work.tenant.id,
+        [event],
+        references=[None],
+        returned_at=[work.now],
+        movements=ledger.movements,
+    )
+    work.record(event, stream_id=event.return_id, stream_version=1)
+    ledger.record_all(work)
+    location = f"{ORDERS_PATH}/{event.order_id}" if event.order_id else f"/api/v1/returns/{event.return_id}"
+    return Outcome(data=return_decided(event), version=1, status=201, location=location)
+
+
+def _faults(command: ReturnGoods, offer: Offer, currency: str) -> Iterator[FieldError]:
+    if offer.location_name is None:
+        yield FieldError(pointer="/location_id", code="unknown_location", detail="this store has no such location")
+    for index, line in enumerate(command.lines):
+        if line.edition_id not in offer.editions:
+            detail = "this store has no such edition"
+            yield FieldError(pointer=f"/lines/{index}/edition_id", code="unknown_edition", detail=detail)
+        yield from money_faults(line.unit_price, line.quantity, currency, f"/lines/{index}/unit_price")
+
+
+def _priced(command: ReturnGoods, offer: Offer, ledger: Ledger, work: UnitOfWork) -> Iterator[OrderedLine]:
+    for line in command.lines:
+        edition = offer.editions[line.edition_id]
+        yield priced_line(
+            edition,
+            line_id=work.new_id(),
+            quantity=line.quantity,
+            unit_price_minor=line.unit_price.amount_minor,
+            rate_basis_points=rate_of(offer.settings, edition.tax_class),
+            includes_tax=offer.settings.prices_include_tax,
+            cost_minor=ledger.account(command.location_id, line.edition_id).share_of(line.quantity),
+        )
+
+
+def _part_of(line: OrderLine, quantities: dict[UUID, int], work: UnitOfWork) -> OrderedLine:
+    quantity = quantities[line.ordered.line_id]
+    return returned_part(line.ordered, line_id=work.new_id(), before=line.returned_quantity, quantity=quantity)
+
+
+async def _with_missing_accounts(order: Order, ledger: Ledger, work: UnitOfWork) -> Ledger:
+    """Imported orders may have left no trace in the stock; what comes back of them needs an account."""
+    editions = {line.ordered.edition_id for line in order.lines}
+    if all(ledger.find(order.location_id, edition) for edition in editions):
+        return ledger
+    places = [Place(location_id=order.location_id, edition_id=edition) for edition in editions]
+    await open_accounts(work.connection, work.tenant.id, places)
+    _, stocks = await repository.load_lines(work.connection, work.tenant.id, order)
+    return Ledger(stocks)
+
+
+def _after_return(order: Order, quantities: dict[UUID, int]) -> Order:
+    lines = tuple(
+        msgspec.structs.replace(
+            line, returned_quantity=line.returned_quantity + quantities.get(line.ordered.line_id, 0)
+        )
+        for line in order.lines
+    )
+    is_whole = all(line.returned_quantity == line.ordered.quantity for line in lines)
+    return msgspec.structs.replace(order, lines=lines, status="returned" if is_whole else order.status)
