@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document: Litestar's shapes, and on every operation what its declaration means for a client."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from litestar import Litestar
@@ -57,7 +57,7 @@ def build_document(
     *,
     title: str,
     version: str,
-    dependencies: Mapping[str, object] | None = None,
+    dependency_names: Sequence[str] = (),
 ) -> Json:
     """One side's document.
 
@@ -65,11 +65,11 @@ def build_document(
         route_handlers: those given to `build_app`.
         title: of the API.
         version: of the API.
-        dependencies: those given to `build_app`; only their names matter here.
+        dependency_names: what the handlers ask `build_app` for; it is not needed to describe them.
     """
     app = Litestar(
         list(route_handlers),
-        dependencies={name: provided(value) for name, value in (dependencies or {}).items()},
+        dependencies={name: provided(None) for name in dependency_names},
         openapi_config=OpenAPIConfig(title=title, version=version, use_handler_docstrings=True, render_plugins=[]),
         request_class=KernelRequest,
         logging_config=None,
@@ -179,7 +179,7 @@ def _success_fields(declaration: Declaration, *, is_query: bool) -> dict[str, st
 
 
 def _errors(operation: Json, declaration: Declaration, *, is_query: bool) -> Iterator[type[ShelfWiseError]]:
-    yield from (RateLimitedError, UnavailableError, OverloadedError, InternalError)
+    yield from (MalformedError, RateLimitedError, UnavailableError, OverloadedError, InternalError)
     yield from declaration.errors
     if not declaration.policy.public:
         yield from (UnauthenticatedError, ForbiddenError, NotAcceptableError)
@@ -194,7 +194,7 @@ def _errors(operation: Json, declaration: Declaration, *, is_query: bool) -> Ite
 
 
 def _command_errors(declaration: Declaration) -> Iterator[type[ShelfWiseError]]:
-    yield from (MalformedError, TooLargeError, TooSlowError, UnsupportedMediaTypeError, InvalidError)
+    yield from (TooLargeError, TooSlowError, UnsupportedMediaTypeError, InvalidError)
     if declaration.idempotency != "none":
         yield InFlightError
     if declaration.idempotency == "required":

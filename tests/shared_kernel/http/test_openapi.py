@@ -72,7 +72,7 @@ def test_a_query_documents_its_freshness(document: dict[str, Any]) -> None:
         "Prefer",
         "If-None-Match",
     }
-    assert set(operation["responses"]) == {"200", "304", "401", "403", "404", "406", "422", "429", "500", "503"}
+    assert set(operation["responses"]) == {"200", "304", "400", "401", "403", "404", "406", "422", "429", "500", "503"}
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
