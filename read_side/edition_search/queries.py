@@ -83,7 +83,8 @@ WITH wanted AS (
     SELECT subject, sum(weight) AS matched, sum(score) AS score
     FROM (SELECT * FROM led UNION ALL SELECT * FROM followed UNION ALL SELECT * FROM numbered) hits GROUP BY subject
 ), best AS (
-    SELECT subject, 10000 * matched + score AS score FROM scored WHERE 4 * matched >= 3 * (SELECT max(matched) FROM scored)
+    SELECT subject, 10000 * matched + score AS score FROM scored
+    WHERE 4 * matched >= 3 * (SELECT max(matched) FROM scored)
 ), ranked AS (
     SELECT e.term, e.edition, e.popularity, e.phrase,
         best.score
@@ -133,9 +134,9 @@ class SearchParameters(msgspec.Struct, frozen=True, kw_only=True):
 async def search_editions(snapshot: Snapshot, query: SearchParameters) -> Answer:
     """The editions that have the most of the query's words, the best first.
 
-    What has three quarters of what the best one has, rare words weighing more, is found; what has more comes first. Among
-    equals a word is worth most as it is, less as a beginning, least with a typo, and more in the title than in the names;
-    then popularity, title and id decide.
+    What has three quarters of what the best one has, rare words weighing more, is found; what has more comes first.
+    Among equals a word is worth most as it is, less as a beginning, least with a typo, and more in the title than in
+    the names; then popularity, title and id decide.
     """
     terms = terms_of(query.q)
     records = await _ranked(snapshot, query, terms, await _meanings(snapshot, terms))
