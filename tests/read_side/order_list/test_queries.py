@@ -15,6 +15,23 @@ from tests.builders.order_log import EMMA, NOON, OrderLog, id_of, line
 from tests.builders.read_tables import fill_tables, open_snapshot
 from tests.servers import Servers
 
+CHOSEN = {
+    "status=placed": [2, 1],
+    "status=fulfilled": [3],
+    "payment_status=none&limit=1": [4],
+    "payment_status=captured": [],
+    "fulfilment_status=partial": [2],
+    "channel=pos": [4],
+    f"location_id={id_of('depot')}": [2],
+    "placed_at[gte]=2009-12-01T14:30:00Z&placed_at[lt]=2009-12-01T15:30:00Z": [2],
+    "total[gt]=2000&total[lte]=4000": [4, 3],
+    "number=SW-tenant%203": [3],
+    "sort=total&limit=2": [1, 2],
+    "sort=-number&limit=2": [4, 3],
+    "sort=placed_at&status=placed": [1, 2],
+}
+"""Questions, and how many copies the orders have that answer them."""
+
 
 class _Asked:
     """A request, as far as parsing looks at it."""
@@ -69,29 +86,11 @@ async def test_the_latest_order_comes_first_and_says_all_a_list_shows(servers: S
     assert (items[-1].total.amount_minor, items[-1].total.currency, answer.exact_count) == (1000, "GBP", 4)
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ("status=placed", [2, 1]),
-        ("status=fulfilled", [3]),
-        ("payment_status=none&limit=1", [4]),
-        ("payment_status=captured", []),
-        ("fulfilment_status=partial", [2]),
-        ("channel=pos", [4]),
-        (f"location_id={id_of('depot')}", [2]),
-        ("placed_at[gte]=2009-12-01T14:30:00Z&placed_at[lt]=2009-12-01T15:30:00Z", [2]),
-        ("total[gt]=2000&total[lte]=4000", [4, 3]),
-        ("number=SW-tenant%203", [3]),
-        ("sort=total&limit=2", [1, 2]),
-        ("sort=-number&limit=2", [4, 3]),
-        ("sort=placed_at&status=placed", [1, 2]),
-    ],
-)
-async def test_filters_and_sorts_choose_and_order(servers: Servers, query: str, expected: list[int]) -> None:
+async def test_filters_and_sorts_choose_and_order(servers: Servers) -> None:
     """Alone and together."""
     await fill_tables(servers, [PROJECTION], [_log().events])
-    items, _ = await _page(servers, query)
-    assert [item.item_count for item in items] == expected
+    found = {query: [item.item_count for item in (await _page(servers, query))[0]] for query in CHOSEN}
+    assert found == CHOSEN
 
 
 @pytest.mark.parametrize(
