@@ -27,7 +27,7 @@ _MAX_CURSOR_CHARACTERS: Final = 2048
 
 # Every row is reached by equality or a range over the primary key (tenant, build, kind, term, subject), which row-level
 # security lets an index serve; every LIMIT bounds what a store of any size can cost.
-_CANDIDATES: Final = f"""
+CANDIDATES: Final = f"""
 SELECT s.slot, found.term AS word, found.editions
 FROM unnest($3::int[], $4::text[], $5::text[]) AS s(slot, word, ceiling)
 CROSS JOIN LATERAL (
@@ -50,7 +50,7 @@ SELECT slot, word, editions FROM (
 ) resembling WHERE place <= 64
 """  # noqa: S608 - the name of a Table
 
-_RANKED: Final = f"""
+RANKED: Final = f"""
 WITH wanted AS (
     SELECT * FROM unnest($3::int[], $4::text[], $5::int[], $6::int[], $7::int[], $8::boolean[])
         AS w(slot, word, in_title, in_contributors, weight, leads)
@@ -160,7 +160,7 @@ async def _meanings(snapshot: Snapshot, terms: Terms) -> list[Meaning]:
         (slot, trigram, len(word)) for slot, word in enumerate(terms.words) for trigram in sorted(trigrams_of(word))
     ]
     records = await snapshot.rows(
-        _CANDIDATES,
+        CANDIDATES,
         list(range(len(terms.words))),
         list(terms.words),
         [word + _LAST_CHARACTER for word in terms.words],
@@ -179,7 +179,7 @@ async def _ranked(
         return []
     score, popularity, phrase, term = (None,) * 4 if query.cursor is None else _decode_cursor(query, query.cursor)
     return await snapshot.rows(
-        _RANKED,
+        RANKED,
         [meaning.slot for meaning in meanings],
         [meaning.word for meaning in meanings],
         [meaning.in_title for meaning in meanings],

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from projections.edition_search import PROJECTION
-from read_side.edition_search.queries import SearchParameters, search_editions
+from read_side.edition_search.queries import CANDIDATES, RANKED, SearchParameters, search_editions
 from read_side.query_execution import Answer, Snapshot
 from shared_kernel.database.pool import Pool, PoolSettings, build_pool
 from shared_kernel.database.roles import DatabaseRole
@@ -195,3 +195,26 @@ async def test_another_store_finds_nothing_of_it(pool: Pool) -> None:
     async with transaction(pool, begin=BEGIN_SNAPSHOT, tenant_id=OTHER_TENANT) as connection:
         forged = Snapshot(connection=connection, tenant_id=TENANT_ID, state=state)
         assert (await search_editions(forged, SearchParameters(q="pride"))).data == b"[]"
+
+
+async def test_every_row_is_reached_through_the_primary_key(pool: Pool) -> None:
+    """Row-level security would turn any other operator into a scan of the whole store."""
+    words: tuple[object, ...] = ([0], ["prid"], ["prie"], [0], ["^pr"], [4])
+    meanings: tuple[object, ...] = ([0, 1], ["pride", "and"], [9, 9], [9, 9], [9, 9], [True, False])
+    filters: tuple[object, ...] = (None,) * 4
+    ranked = (*meanings, "978", "979", 40, "pride", *filters, *filters, 20)
+    async with transaction(pool, begin=BEGIN_SNAPSHOT, tenant_id=TENANT_ID) as connection:
+        # A table of a few pages is read whole whatever its indexes: what is asked here is whether they could serve.
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        for statement, arguments in ((CANDIDATES, words), (RANKED, ranked)):
+            plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", TENANT_ID, 1, *arguments)
+            scans = _scans(msgspec.json.decode(plan)[0]["Plan"])
+            assert scans
+            for scan in scans:
+                assert scan["Index Name"].endswith("_pkey"), scan
+                assert all(column in scan["Index Cond"] for column in ("tenant_id", "build", "kind", "term")), scan
+
+
+def _scans(node: dict[str, Any]) -> list[dict[str, Any]]:  # Any: EXPLAIN's own shape
+    own = [node] if "Relation Name" in node else []
+    return own + [scan for child in node.get("Plans", []) for scan in _scans(child)]
