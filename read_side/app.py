@@ -38,6 +38,8 @@ _READ_POOL_SIZE: Final = 10
 _HEAD_POOL_SIZE: Final = 2
 """Each tenant's head is asked for once in five seconds at most, and by one request at a time."""
 
+_CANCELLATIONS: Final = 20
+_CANCEL_SECONDS: Final = 0.1
 _DEFAULT_LIMITS: Final = RateLimitSettings()
 
 
@@ -213,8 +215,12 @@ def _pool(url: str, size: int) -> Pool:
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    # redis-py loses a cancellation that arrives while it connects: asked again, the task ends at its next wait.
+    for _ in range(_CANCELLATIONS):
+        task.cancel()
+        done, _pending = await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
+        if done:
+            return
 
 
 def __getattr__(name: str) -> Application:

@@ -233,6 +233,14 @@ class Shelf:
         finally:
             await connection.close()
 
+    async def drop_table(self) -> None:
+        """Take the view's table away, as if no projector of this release had ever run."""
+        connection = await asyncpg.connect(self._servers.read_admin_url)
+        try:
+            await connection.execute("DROP TABLE read.tested_book__v1")
+        finally:
+            await connection.close()
+
     async def write_through(
         self, tenant_id: UUID, shown: ProjectionState, rows: Iterable[BookRow] = (), *, gone: Iterable[UUID] = ()
     ) -> None:

@@ -1,0 +1,130 @@
+"""Without Redis, without PostgreSQL, and without an answer from either."""
+
+import asyncio
+import time
+
+import msgspec
+import pytest
+
+from read_side.app import Overrides
+from shared_kernel.rate_limits.settings import RateLimitSettings
+from tests.eventually import eventually
+from tests.read_side.query_execution.books import a_book, state
+from tests.read_side.query_execution.conftest import Api
+
+
+async def test_reads_go_on_while_redis_is_away_and_come_back_to_it(api: Api) -> None:
+    """No request fails, before, while, after; limits are told throughout."""
+    tenant, key = await api.shelf.open_store()
+    shown, book = state(position=7, rows=1), a_book("Emma")
+    await api.shelf.project(tenant, [book], shown)
+    await api.shelf.write_through(tenant, shown, [book])
+    await api.reaches_redis(key)
+    path = f"/books/{book.book_id}"
+    assert (await api.get(path, key)).json()["meta"]["source"] == "cache"
+
+    reading = [asyncio.create_task(api.get(path, key)) for _ in range(20)]
+    await api.redis.shut()
+    answers = [*await asyncio.gather(*reading), await api.get(path, key)]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert answers[-1].json()["meta"]["source"] == "table"
+    assert "RateLimit" in answers[-1].headers
+    await api.redis.open()
+    await eventually(lambda: api.get(path, key), lambda answer: answer.json()["meta"]["source"] == "cache")
+
+
+async def test_a_redis_that_hangs_delays_a_read_by_a_moment(api: Api) -> None:
+    """A quarter of a second, then the table."""
+    tenant, key = await api.shelf.open_store()
+    await api.shelf.project(tenant, [a_book("Emma")], state(position=7, rows=1))
+    await api.reaches_redis(key)
+    api.redis.hold()
+    began = time.monotonic()
+
+    answer = await api.get("/books", key)
+
+    assert answer.json()["meta"]["source"] == "table"
+    assert time.monotonic() - began < 1.5
+
+
+async def test_without_postgresql_redis_still_answers_what_it_can_prove(api: Api) -> None:
+    """A row, and what was stored; the rest is 503 within two seconds, with Retry-After."""
+    tenant, key = await api.shelf.open_store()
+    shown, book = state(position=7, rows=1), a_book("Emma")
+    await api.shelf.project(tenant, [book], shown)
+    await api.shelf.write_through(tenant, shown, [book])
+    await api.reaches_redis(key)
+    await eventually(lambda: api.get("/total", key), lambda answer: answer.json()["meta"]["source"] == "cache")
+    await api.read_database.shut()
+    await api.write_database.shut()
+
+    row = await api.get(f"/books/{book.book_id}", key)
+    stored = await api.get("/total", key)
+    began = time.monotonic()
+    unknown = await api.get("/books?price=5", key)
+
+    assert row.json()["meta"]["source"] == stored.json()["meta"]["source"] == "cache"
+    assert unknown.status_code == 503
+    assert unknown.json()["code"] == "database_unavailable"
+    assert unknown.headers["Retry-After"] == "1"
+    assert time.monotonic() - began < 2
+
+
+async def test_a_postgresql_that_hangs_is_503_within_two_seconds(api: Api) -> None:
+    """Also for those who join a reading that hangs."""
+    tenant, key = await api.shelf.open_store()
+    await api.shelf.project(tenant, [], state(position=7))
+    await api.get("/books", key)
+    api.read_database.hold()
+    began = time.monotonic()
+
+    answers = await asyncio.gather(*(api.get("/total", key) for _ in range(3)))
+
+    assert {answer.status_code for answer in answers} == {503}
+    assert time.monotonic() - began < 2
+
+
+async def test_a_view_without_a_table_is_being_built(api: Api) -> None:
+    """A release whose projector has not begun yet."""
+    tenant, key = await api.shelf.open_store()
+    await api.shelf.project(tenant, [], state(position=7))
+    await api.shelf.drop_table()
+
+    answer = await api.get("/books", key)
+
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "view_not_built"
+
+
+class TestLimited:
+    """Four units at once, one back in a minute."""
+
+    @pytest.fixture
+    def overrides(self, overrides: Overrides) -> Overrides:
+        """A key that may ask for little."""
+        limits = RateLimitSettings(tenant_per_minute=60, tenant_burst=60, key_per_minute=4, key_burst=4)
+        return msgspec.structs.replace(overrides, limits=limits)
+
+    @pytest.mark.parametrize("redis_is_there", [True, False])
+    async def test_a_key_over_its_limit_is_refused(self, api: Api, *, redis_is_there: bool) -> None:
+        """By Redis' clock, or by this process's share: lists cost two, so the third is one too many."""
+        _, key = await api.shelf.open_store()
+        if redis_is_there:
+            await eventually(lambda: self._is_connected(api))
+        else:
+            await api.redis.shut()
+
+        answers = [await api.get("/books", key) for _ in range(3)]
+
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert answers[0].headers["RateLimit-Policy"] == '"tenant";q=60;w=60, "key";q=4;w=60'
+        assert answers[0].headers["RateLimit"].startswith('"key";r=2;')
+        assert answers[2].json()["code"] == "rate_limited"
+        assert int(answers[2].headers["Retry-After"]) > 0
+
+    @staticmethod
+    async def _is_connected(api: Api) -> bool:
+        # A request of nobody's makes the connection, which the greeting on it shows, and charges no key.
+        await api.client.get("/health/ready")
+        return api.redis.chunks > 0
