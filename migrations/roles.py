@@ -16,7 +16,7 @@ GATEKEEPER = "shelfwise_gatekeeper"
 
 _SCRAM_ITERATIONS = 4096
 _ATTEMPTS = 5
-"""Roles are shared by a whole cluster: two migrations at once may collide on one catalog row, and a second look settles it."""
+"""Roles are a whole cluster's: two migrations at once may collide on one catalog row; a second look settles it."""
 
 
 async def ensure_roles(connection: asyncpg.Connection, passwords: RolePasswords) -> None:
@@ -46,7 +46,8 @@ async def _ensure_roles(connection: asyncpg.Connection, passwords: RolePasswords
     database = await connection.fetchval("SELECT quote_ident(current_database())")
     await connection.execute(f"GRANT CREATE ON DATABASE {database} TO {OWNER}")
     await connection.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
-    await connection.execute(f"GRANT CONNECT ON DATABASE {database} TO {', '.join(role.value for role in DatabaseRole)}")
+    logins = ", ".join(role.value for role in DatabaseRole)
+    await connection.execute(f"GRANT CONNECT ON DATABASE {database} TO {logins}")
 
 
 def scram_verifier(password: str) -> str:

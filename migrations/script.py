@@ -26,6 +26,6 @@ def isolation(table: str, *, roles: str = "shelfwise_write_api", check: bool = T
 
 
 def crossing(table: str, *, role: str, verb: str = "SELECT") -> str:
-    """A policy that lets one role see every tenant's rows of one table: what it may cross, said here and nowhere else."""
+    """A policy that lets one role see every tenant's rows of one table: what it may cross, and nothing else."""
     check = "" if verb == "SELECT" else "WITH CHECK (true)"
     return f"CREATE POLICY {role}_crosses ON {table} FOR {verb} TO {role} USING (true) {check};"

@@ -21,8 +21,8 @@ class Projection(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
     Attributes:
         view: the shape it fills; name and version are the projection's own.
         handles: the event types that can touch a row; others advance the checkpoint unread.
-        touches: from an event to the rows it concerns, each with the part of the event that concerns it, so that an order
-            of a thousand lines is not scanned once per row. A key may occur more than once.
+        touches: from an event to the rows it concerns, each with the part of the event that concerns it, so that an
+            order of a thousand lines is not scanned once per row. A key may occur more than once.
         evolve: from the row (None: there is none) and the part to the row after it (None: delete it).
     """
 

@@ -26,8 +26,9 @@ HEAD_TTL_MILLISECONDS = 5_000
 _JOB_INTERVAL_SECONDS = 0.25
 """At most four arq jobs a second and shard: the hint wakes, the job is the second path."""
 
+
 def encode_job(job: dict[str, Any]) -> bytes:
-    """arq's serializer: its default, pickle, runs whatever Redis holds."""
+    """Serialize a job for arq, whose default, pickle, would run whatever Redis holds."""
     return msgspec.msgpack.encode(job)
 
 

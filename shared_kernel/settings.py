@@ -1,4 +1,4 @@
-"""Settings from `SHELFWISE_*` variables: typed, checked at start, the variable named in an error and its value never."""
+"""Settings from `SHELFWISE_*` variables: typed, checked at start; an error names the variable, never its value."""
 
 from collections.abc import Mapping
 from typing import TypeVar

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeAlias, TypeVar
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer, MetaData, Table, Uuid
@@ -75,5 +74,3 @@ def view_table(name: str, version: int, *columns: Column[Any] | Index | ForeignK
 def encode_key(key: Key) -> str:
     """A key as text: what dead letters, Redis rows and `explain` call it. Key values hold no `|` unescaped."""
     return "|".join(str(part).replace("\\", "\\\\").replace("|", "\\|") for part in key)
-
-

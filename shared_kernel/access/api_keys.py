@@ -26,7 +26,7 @@ def looks_like_api_key(text: str) -> bool:
 
 
 def hash_api_key(key: str, secret_key: str) -> str:
-    """What is stored and looked up: hex HMAC-SHA-256 under the installation's secret, so a stolen table opens nothing."""
+    """What is stored and looked up: hex HMAC-SHA-256 under the installation's secret; a stolen table opens nothing."""
     return hmac.digest(secret_key.encode(), key.encode(), "sha256").hex()
 
 

@@ -24,7 +24,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PrincipalCache:
-    """Principals by key hash, for a few seconds: bounded in time for revocations whose message was lost, and in number."""
+    """Principals by key hash, for some seconds, should a revocation's message be lost; bounded in number too."""
 
     def __init__(
         self, *, ttl_seconds: float = 15.0, max_entries: int = 10_000, now: Callable[[], float] = time.monotonic

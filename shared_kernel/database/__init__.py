@@ -1,1 +1,1 @@
-"""The ways to PostgreSQL: who logs in as what, pools with every wait bounded, and transactions that cannot forget their tenant."""
+"""The ways to PostgreSQL: login roles, pools whose waits are bounded, transactions that cannot forget their tenant."""

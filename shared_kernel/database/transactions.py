@@ -1,4 +1,4 @@
-"""Transactions that carry their tenant: begin and tenant travel in one round trip, and leaving without a commit rolls back."""
+"""Transactions that carry their tenant: both travel in one round trip; leaving without a commit rolls back."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +10,13 @@ from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.errors import UnavailableError
 
 _ROLLBACK_TIMEOUT_SECONDS = 2.0
+_AWAY = (
+    TimeoutError,
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.CannotConnectNowError,
+)
 BEGIN_WRITE = "BEGIN"
 BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -56,7 +63,7 @@ async def transaction(
 async def _acquire(pool: Pool) -> Connection:
     try:
         return await pool.acquire(timeout=1.5)
-    except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError) as error:
+    except _AWAY as error:
         message = "the database is not answering; try again"
         raise DatabaseUnavailableError(message) from error
 

@@ -14,7 +14,7 @@ class Contributor(msgspec.Struct, frozen=True, kw_only=True):
     role: str
 
 
-class EditionCreated(Event):
+class EditionCreated(Event, frozen=True, kw_only=True):
     """The store sells this edition. Version 1 had `authors: [name]` in place of `contributors`.
 
     `published_on` is a date of reduced precision (ISO 8601-2: `1813-01-28`, `1813-01`, `1813`, `-0750`).
@@ -39,7 +39,7 @@ class EditionCreated(Event):
     popularity: int | None
 
 
-class EditionRevised(Event):
+class EditionRevised(Event, frozen=True, kw_only=True):
     """Bibliographic facts changed: all of them as they stand now, and the names of those that differ.
 
     Title and contributors also as they stood before: a search index must know which of its terms no longer lead here.
@@ -61,7 +61,7 @@ class EditionRevised(Event):
     previous_contributors: tuple[Contributor, ...]
 
 
-class EditionPriced(Event):
+class EditionPriced(Event, frozen=True, kw_only=True):
     """The list price is now this."""
 
     stream_type = "edition"
@@ -72,7 +72,7 @@ class EditionPriced(Event):
     previous_price_minor: int
 
 
-class EditionDiscontinued(Event):
+class EditionDiscontinued(Event, frozen=True, kw_only=True):
     """No longer for sale; stock and history stay."""
 
     stream_type = "edition"

@@ -31,10 +31,10 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
-EventT = TypeVar("EventT", bound=Event, covariant=True)
+EventT_co = TypeVar("EventT_co", bound=Event, covariant=True)
 
 
-class Recorded(msgspec.Struct, Generic[EventT], frozen=True, kw_only=True):
+class Recorded(msgspec.Struct, Generic[EventT_co], frozen=True, kw_only=True):
     """An event at its place in its tenant's log: positions are gapless and in commit order, from 1."""
 
     tenant_id: UUID
@@ -42,7 +42,7 @@ class Recorded(msgspec.Struct, Generic[EventT], frozen=True, kw_only=True):
     event_id: UUID
     stream_id: UUID
     stream_version: int
-    event: EventT
+    event: EventT_co
     metadata: Metadata
     occurred_at: datetime
     recorded_at: datetime

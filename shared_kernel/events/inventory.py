@@ -1,7 +1,7 @@
 """Stream `location` (id: the location's) and stream `stock` (id: of one edition's stock at one location).
 
-Every stock event carries what stands after it: `on_hand` and `reserved` in copies, `value_minor` as the cost of all copies on hand
-(moving average: what leaves takes its share of the value along).
+Every stock event carries what stands after it: `on_hand` and `reserved` in copies, `value_minor` as the cost of all
+copies on hand (moving average: what leaves takes its share of the value along).
 """
 
 from typing import ClassVar
@@ -10,7 +10,7 @@ from uuid import UUID
 from shared_kernel.events.envelope import Event
 
 
-class LocationOpened(Event):
+class LocationOpened(Event, frozen=True, kw_only=True):
     """The store has a place that holds stock: a `shop` or a `warehouse`."""
 
     stream_type = "location"
@@ -20,7 +20,7 @@ class LocationOpened(Event):
     kind: str
 
 
-class StockEvent(Event):
+class StockEvent(Event, frozen=True, kw_only=True):
     """What all stock events share. `delta` is the change of copies on hand, `reserved_delta` of those promised."""
 
     stream_type = "stock"
@@ -35,7 +35,7 @@ class StockEvent(Event):
     value_minor: int
 
 
-class StockReceived(StockEvent):
+class StockReceived(StockEvent, frozen=True, kw_only=True):
     """Copies came from a supplier at a unit cost."""
 
     movement = "receipt"
@@ -44,7 +44,7 @@ class StockReceived(StockEvent):
     unit_cost_minor: int
 
 
-class StockAdjusted(StockEvent):
+class StockAdjusted(StockEvent, frozen=True, kw_only=True):
     """Somebody corrected the figure, and said why."""
 
     movement = "adjustment"
@@ -52,7 +52,7 @@ class StockAdjusted(StockEvent):
     reason: str
 
 
-class StockCounted(StockEvent):
+class StockCounted(StockEvent, frozen=True, kw_only=True):
     """Somebody counted the shelf; `delta` is what the books were off by."""
 
     movement = "count"
@@ -60,7 +60,7 @@ class StockCounted(StockEvent):
     counted: int
 
 
-class StockTransferred(StockEvent):
+class StockTransferred(StockEvent, frozen=True, kw_only=True):
     """Copies moved between two locations; one event at each of them."""
 
     movement = "transfer"
@@ -69,7 +69,7 @@ class StockTransferred(StockEvent):
     other_location_id: UUID
 
 
-class StockReserved(StockEvent):
+class StockReserved(StockEvent, frozen=True, kw_only=True):
     """An order promised copies."""
 
     movement = "reservation"
@@ -77,7 +77,7 @@ class StockReserved(StockEvent):
     order_id: UUID
 
 
-class StockReleased(StockEvent):
+class StockReleased(StockEvent, frozen=True, kw_only=True):
     """A cancelled order gave its promise back."""
 
     movement = "release"
@@ -85,7 +85,7 @@ class StockReleased(StockEvent):
     order_id: UUID
 
 
-class StockShipped(StockEvent):
+class StockShipped(StockEvent, frozen=True, kw_only=True):
     """A fulfilment took copies off hand; those that were promised are no longer."""
 
     movement = "shipment"
@@ -93,7 +93,7 @@ class StockShipped(StockEvent):
     order_id: UUID
 
 
-class StockReturned(StockEvent):
+class StockReturned(StockEvent, frozen=True, kw_only=True):
     """Copies came back from a customer."""
 
     movement = "return"

@@ -37,7 +37,7 @@ class FulfilledLine(msgspec.Struct, frozen=True, kw_only=True):
     fulfilled_quantity: int
 
 
-class OrderPlaced(Event):
+class OrderPlaced(Event, frozen=True, kw_only=True):
     """A customer ordered, prices are fixed and copies promised. `source` names an import, else null."""
 
     stream_type = "order"
@@ -57,7 +57,7 @@ class OrderPlaced(Event):
     source: str | None
 
 
-class OrderFulfilled(Event):
+class OrderFulfilled(Event, frozen=True, kw_only=True):
     """Some or all copies left. `status` and `fulfilment_status` are the order's from here on."""
 
     stream_type = "order"
@@ -69,7 +69,7 @@ class OrderFulfilled(Event):
     status: str
 
 
-class OrderCancelled(Event):
+class OrderCancelled(Event, frozen=True, kw_only=True):
     """Undone before anything left: the lines and sums that no longer count."""
 
     stream_type = "order"
@@ -86,7 +86,7 @@ class OrderCancelled(Event):
     total_minor: int
 
 
-class GoodsReturned(Event):
+class GoodsReturned(Event, frozen=True, kw_only=True):
     """Copies came back; amounts are positive, and what reads them subtracts.
 
     `order_id` is null without a receipt, and so is `order_status`: the order's from here on, `returned` with its last

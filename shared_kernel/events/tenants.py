@@ -6,7 +6,7 @@ from uuid import UUID
 from shared_kernel.events.envelope import Event
 
 
-class StoreOpened(Event):
+class StoreOpened(Event, frozen=True, kw_only=True):
     """A tenant exists. Tax rates are basis points by tax class."""
 
     stream_type = "store"
@@ -20,7 +20,7 @@ class StoreOpened(Event):
     allowed_origins: tuple[str, ...]
 
 
-class ApiKeyIssued(Event):
+class ApiKeyIssued(Event, frozen=True, kw_only=True):
     """A principal may act with the key that hashes to `key_hash` (hex HMAC-SHA-256), until `expires_at`."""
 
     stream_type = "api_key"
@@ -33,7 +33,7 @@ class ApiKeyIssued(Event):
     expires_at: datetime | None
 
 
-class ApiKeyRevoked(Event):
+class ApiKeyRevoked(Event, frozen=True, kw_only=True):
     """The key opens nothing from here on."""
 
     stream_type = "api_key"
