@@ -16,6 +16,7 @@ from read_side.query_execution.cache import QueryCache
 from read_side.query_execution.heads import Heads
 from read_side.query_execution.queries import Queries
 from read_side.query_execution.single_flight import SingleFlight
+from read_side.query_execution.waiting import DEFAULT_MAX_WAITERS
 from read_side.routes import ROUTES
 from read_side.store_origins.queries import is_known_origin
 from shared_kernel.access.principals import Principal, PrincipalCache
@@ -74,7 +75,7 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     routes: Sequence[HTTPRouteHandler] = ROUTES
     clock: Clock = system_clock
     limits: RateLimitSettings | None = None
-    max_waiters: int = 512
+    max_waiters: int = DEFAULT_MAX_WAITERS
 
 
 class ReadApiParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,9 +148,11 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
         if revocations.is_revoked(key_hash):
             return None
         parts = running.parts
-        return await parts.principals.join(
+        principal = await parts.principals.join(
             key_hash, lambda _flight: authenticate(parts.read_pool, key_hash, overrides.clock())
         )
+        # The message may have come while the database, which does not know yet, was asked.
+        return None if revocations.is_revoked(key_hash) else principal
 
     async def origin_is_known(origin: str) -> bool:
         return await is_known_origin(running.parts.read_pool, origin)

@@ -7,7 +7,7 @@ import msgspec
 from litestar.openapi.spec import Operation, Parameter, Schema
 
 from read_side.query_execution.lists.specification import DEFAULT_LIMIT, MAX_LIMIT, ListSpecification
-from read_side.query_execution.parameters import MAX_CURSOR_LENGTH, NoParameters
+from read_side.query_execution.parameters import MAX_CURSOR_LENGTH, MAX_TEXT_LENGTH, NoParameters
 
 
 def operation_class(
@@ -67,6 +67,10 @@ def _schema(kind: Any) -> Schema:  # noqa: ANN401 - a type expression
         found = components[found["$ref"]] if "$ref" in found else found
     names = {"type": "type", "format": "format", "enum": "enum", "pattern": "pattern"}
     names |= {"minimum": "minimum", "maximum": "maximum", "minLength": "min_length", "maxLength": "max_length"}
+    if all(isinstance(choice, str) for choice in found.get("enum", (None,))):
+        found = {"type": "string", **found}
+    if found.get("type") == "string" and not found.keys() & {"enum", "format", "maxLength"}:
+        found = {**found, "maxLength": MAX_TEXT_LENGTH}
     return Schema(**{names[name]: value for name, value in found.items() if name in names})
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
+from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin
 from urllib.parse import parse_qsl
@@ -16,6 +17,8 @@ MAX_PARAMETERS = 64
 MAX_TEXT_LENGTH = 200
 """Characters of one value, unless its type says otherwise: nothing that is searched for is longer."""
 MAX_CURSOR_LENGTH = 4096
+_MAX_KINDS = 256
+"""Structs of parameters: some for each route."""
 _INT64 = range(-(2**63), 2**63)
 
 ParametersT = TypeVar("ParametersT", bound=msgspec.Struct)
@@ -99,7 +102,7 @@ def take_parameters(texts: dict[str, str], kind: type[ParametersT], faults: Faul
     """Take the fields of `kind` out of `texts`; None if one of them is at fault."""
     values: dict[str, object] = {}
     complete = True
-    for field in msgspec.structs.fields(kind):
+    for field in _fields(kind):
         text = texts.pop(field.encode_name, None)
         if text is None:
             if field.required:
@@ -145,6 +148,12 @@ def read_value(text: str, kind: Any) -> object:  # noqa: ANN401 - a type express
     if isinstance(value, int) and value not in _INT64:
         raise ValueError("a number of at most 64 bits")
     return value
+
+
+@lru_cache(maxsize=_MAX_KINDS)
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """A struct's fields; finding them resolves its annotations, which is dear."""
+    return msgspec.structs.fields(kind)
 
 
 def _read_number(text: str, kind: Any, error: msgspec.ValidationError) -> object:  # noqa: ANN401 - as above

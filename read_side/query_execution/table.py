@@ -32,7 +32,6 @@ _PARKED_FROM_AMONG: Final = _PARKED_FROM + "AND key = ANY($5::text[])"
 _AWAY: Final = (
     TimeoutError,
     OSError,
-    asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -40,6 +39,8 @@ _AWAY: Final = (
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
 _log = structlog.get_logger("shelfwise.queries")
+_CLOSED: Final = ("closed", "closing")
+_TRY_AGAIN: Final = "the database is not answering; try again"
 _NOT_BUILT: Final = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
 
 
@@ -88,9 +89,14 @@ def told_as_unavailable() -> Iterator[None]:
     try:
         yield
     except _AWAY as error:
-        # Also a statement with the wrong number of arguments ends here: the log tells it from an outage.
-        _log.warning("read_database_failed", error=str(error), error_type=type(error).__name__)
-        raise DatabaseUnavailableError("the database is not answering; try again") from error
+        _log.warning("read_database_away", error_type=type(error).__name__)
+        raise DatabaseUnavailableError(_TRY_AGAIN) from error
+    except asyncpg.InterfaceError as error:
+        # A connection lost between two statements, or a misuse of the driver, which is a bug: both are this error.
+        if not any(word in f"{error}" for word in _CLOSED):
+            raise
+        _log.warning("read_database_away", error_type=type(error).__name__)
+        raise DatabaseUnavailableError(_TRY_AGAIN) from error
     except _NOT_BUILT as error:
         raise ViewNotBuiltError("this view is being built; try again", retry_after_seconds=5) from error
 

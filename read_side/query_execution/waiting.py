@@ -17,8 +17,8 @@ _TABLE_PAUSE_SECONDS: Final = 0.05
 """Between looks at PostgreSQL while Redis has nothing to say."""
 _TABLE_BESIDE_SECONDS: Final = 0.5
 """Between looks at PostgreSQL while Redis speaks: it may have stopped being written to."""
-DEFAULT_MAX_WAITERS: Final = 512
-"""At 50 ms a look that is 10,000 looks a second, a third of what one Redis does."""
+DEFAULT_MAX_WAITERS: Final = 256
+"""Half of what a process answers at once; at 50 ms a look, 5,000 looks a second, which Redis does not feel."""
 
 LookAtState = Callable[[Asked], Awaitable[ProjectionState | None]]
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 from redis.asyncio import Redis
-from sqlalchemy import BigInteger, Column, DateTime, Text, Uuid
+from sqlalchemy import BigInteger, Column, DateTime, Index, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from projections.fold import Projection
@@ -83,6 +83,7 @@ VIEW = View(
         Column("price_minor", BigInteger, nullable=False),
         Column("published_at", DateTime(timezone=True)),
         Column("tags", JSONB, nullable=False),
+        Index("tested_book_title", "title", "book_id"),
     ),
     body=book_body,
 )
@@ -230,6 +231,14 @@ class Shelf:
                 new_id(),
                 first_position,
             )
+        finally:
+            await connection.close()
+
+    async def analyze(self) -> None:
+        """Tell the planner how many rows there are."""
+        connection = await asyncpg.connect(self._servers.read_admin_url)
+        try:
+            await connection.execute("ANALYZE read.tested_book__v1")
         finally:
             await connection.close()
 

@@ -22,7 +22,7 @@ from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.database.transactions import tenant_setting
 from shared_kernel.errors import InvalidError, MalformedError
 from shared_kernel.identifiers import new_id
-from tests.read_side.query_execution.books import BOOKS, BookRow, Shelf, book_item, state
+from tests.read_side.query_execution.books import BOOKS, BookRow, Shelf, a_book, book_item, state
 from tests.read_side.query_execution.conftest import Api
 from tests.servers import Servers
 
@@ -107,6 +107,29 @@ def _sorted(rows: Sequence[BookRow], sort: str) -> list[BookRow]:
         return (value is None, _MIDNIGHT if value is None else value, row.book_id)
 
     return sorted(rows, key=order, reverse=sort.startswith("-"))
+
+
+@pytest.mark.parametrize("sort", ["title", "-title"])
+async def test_a_page_begins_in_the_index_under_row_level_security(servers: Servers, sort: str) -> None:
+    """Only leakproof comparisons may use an index there; the comparison of rows that a cursor makes is one."""
+    shelf, tenant_id = Shelf(servers), new_id()
+    await shelf.prepare()
+    rows = [a_book(f"Title {number:04}") for number in range(2000)]
+    await shelf.project(tenant_id, rows, state(position=1, rows=len(rows)))
+    await shelf.analyze()
+    cursor = encode_cursor(BOOKS, sort, (), ("Title 1000", new_id()))
+    statement, arguments = list_statement(BOOKS, parse_list(asking(f"sort={sort}&cursor={cursor}"), BOOKS))
+    connection = await asyncpg.connect(servers.url_as(DatabaseRole.READ_API))
+    try:
+        async with connection.transaction(readonly=True):
+            await connection.execute(tenant_setting(tenant_id))
+            records = await connection.fetch(f"EXPLAIN (COSTS OFF) {statement}", tenant_id, 1, *arguments)
+    finally:
+        await connection.close()
+    plan = "\n".join(record[0] for record in records)
+
+    assert "ROW(title, book_id)" in plan.partition("Index Cond:")[2].partition("\n")[0]
+    assert "Sort" not in plan
 
 
 async def test_pages_and_filters_together_over_http(api: Api) -> None:
