@@ -11,7 +11,7 @@ import msgspec
 
 from shared_kernel.database.pool import Connection
 from write_side.command_execution.errors import LogHeadMissingError
-from write_side.command_execution.requests import Answer, CommandRequest
+from write_side.command_execution.requests import Answer, CommandRequest, StoredHeaders
 from write_side.command_execution.unit_of_work import PendingEvent
 
 _APPEND = """
@@ -57,7 +57,7 @@ async def append(
         request.operation,
         claim and claim.request_digest,
         answer.status,
-        msgspec.json.encode(answer.headers).decode(),
+        msgspec.json.encode(StoredHeaders(location=answer.location, version=answer.version)).decode(),
         answer.data,
         now,
     )

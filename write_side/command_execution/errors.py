@@ -4,16 +4,6 @@ from shared_kernel.database.transactions import DatabaseUnavailableError
 from shared_kernel.errors import ConflictError, InvalidError, UnavailableError
 
 
-class CommandInFlightError(ConflictError):
-    """The same Idempotency-Key is being answered right now."""
-
-    code = "idempotency_key_in_flight"
-
-    def __init__(self, *, retry_after_seconds: int = 1) -> None:
-        super().__init__("a request with this Idempotency-Key is still being answered; retry in a moment")
-        self.retry_after_seconds = retry_after_seconds
-
-
 class IdempotencyKeyReusedError(InvalidError):
     """The key was used for another request."""
 

@@ -13,11 +13,10 @@ from shared_kernel.clock import Clock, system_clock
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.doorbell import Doorbell
-from shared_kernel.errors import PreconditionRequiredError, ShelfWiseError
+from shared_kernel.errors import InFlightError, PreconditionRequiredError, ShelfWiseError
 from shared_kernel.identifiers import new_id
 from write_side.command_execution.appending import append
 from write_side.command_execution.errors import (
-    CommandInFlightError,
     ConcurrentChangeError,
     OutcomeUnknownError,
     TooManyCommandsError,
@@ -107,7 +106,7 @@ class CommandExecution:
     async def _after_failure(self, request: CommandRequest, error: asyncpg.PostgresError) -> Answer | None:
         """What a failed attempt means: an earlier answer, nothing yet (decide again), or an error."""
         if error.sqlstate == IN_FLIGHT:
-            raise CommandInFlightError from None
+            raise InFlightError("a request with this Idempotency-Key is still being answered; try again") from None
         if error.sqlstate == ALREADY_ANSWERED:
             return await self._replay(request)
         if isinstance(error, _AWAY):
@@ -128,7 +127,7 @@ class CommandExecution:
             work = UnitOfWork(connection=connection, request=request, now=now, make_id=self._make_id)
             outcome = await decide(work)
             if request.dry_run:
-                return Answer(status=200, headers={}, data=_encoder.encode(outcome.data), position=None)
+                return Answer(status=200, data=_encoder.encode(outcome.data), position=None)
             answer = _answer(outcome)
             position = await append(connection, request, events=work.events, answer=answer, now=now)
             await _commit(connection)
@@ -147,12 +146,13 @@ async def _commit(connection: Connection) -> None:
 
 
 def _answer(outcome: Outcome) -> Answer:
-    headers = {}
-    if outcome.location is not None:
-        headers["Location"] = outcome.location
-    if outcome.version is not None:
-        headers["ETag"] = f'"{outcome.version}"'
-    return Answer(status=outcome.status, headers=headers, data=_encoder.encode(outcome.data), position=None)
+    return Answer(
+        status=outcome.status,
+        data=_encoder.encode(outcome.data),
+        position=None,
+        location=outcome.location,
+        version=outcome.version,
+    )
 
 
 def _lost_a_race(error: asyncpg.PostgresError) -> bool:

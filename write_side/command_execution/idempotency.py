@@ -8,7 +8,7 @@ import msgspec
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
 from write_side.command_execution.errors import IdempotencyKeyReusedError
-from write_side.command_execution.requests import Answer, CommandRequest, IdempotencyClaim
+from write_side.command_execution.requests import Answer, CommandRequest, IdempotencyClaim, StoredHeaders
 
 ALREADY_ANSWERED = "SW200"
 IN_FLIGHT = "SW409"
@@ -52,9 +52,11 @@ async def stored_answer(pool: Pool, request: CommandRequest) -> Answer | None:
         return None
     if row["request_digest"] != request.idempotency.request_digest:
         raise IdempotencyKeyReusedError
+    headers = msgspec.json.decode(row["headers"], type=StoredHeaders)
     return Answer(
         status=row["status"],
-        headers=msgspec.json.decode(row["headers"], type=dict[str, str]),
+        location=headers.location,
+        version=headers.version,
         data=row["body"],
         position=row["position"],
         replayed=True,

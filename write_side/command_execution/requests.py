@@ -52,6 +52,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
 
 
+class StoredHeaders(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer's headers are made from, as kept with its body."""
+
+    location: str | None
+    version: int | None
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What goes back to the client, the same when replayed.
 
@@ -61,9 +68,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     status: int
-    headers: dict[str, str]
     data: bytes
     position: int | None
+    location: str | None = None
+    version: int | None = None
     replayed: bool = False
 
     def read(self, kind: type[DataT]) -> DataT:

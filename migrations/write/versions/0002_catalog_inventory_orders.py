@@ -174,11 +174,17 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog AS $$
     )
     SELECT count(*)::integer FROM forgotten
 $$;
-REVOKE ALL ON FUNCTION access.forget_old_responses FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION access.forget_old_responses TO shelfwise_write_api;
+-- A browser asks before it sends a key, so no tenant is known yet.
+CREATE FUNCTION access.is_known_origin(asked text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+    SELECT EXISTS (SELECT FROM write.tenant WHERE asked = ANY (allowed_origins))
+$$;
+REVOKE ALL ON FUNCTION access.forget_old_responses, access.is_known_origin FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION access.forget_old_responses, access.is_known_origin TO shelfwise_write_api;
 GRANT SELECT, UPDATE, DELETE ON access.idempotent_response TO shelfwise_gatekeeper;
 GRANT CREATE ON SCHEMA access TO shelfwise_gatekeeper;
 ALTER FUNCTION access.forget_old_responses OWNER TO shelfwise_gatekeeper;
+ALTER FUNCTION access.is_known_origin OWNER TO shelfwise_gatekeeper;
 REVOKE CREATE ON SCHEMA access FROM shelfwise_gatekeeper;
 """
 

@@ -1,0 +1,234 @@
+"""The command API: `write_side.app:app`. Its whole object graph is in this file."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from arq.connections import ArqRedis
+from litestar import Litestar, Router
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from redis.asyncio import ConnectionPool
+
+from shared_kernel.access.principals import Principal, PrincipalCache
+from shared_kernel.access.revocations import Revocations
+from shared_kernel.clock import Clock, system_clock
+from shared_kernel.database.pool import Pool, PoolSettings, build_pool
+from shared_kernel.doorbell import Doorbell, RedisDoorbell, decode_job, encode_job
+from shared_kernel.errors import UnavailableError
+from shared_kernel.http.app_factory import Application, build_app
+from shared_kernel.http.authentication import Authentication
+from shared_kernel.http.door import DoorSettings
+from shared_kernel.http.health import Check, Health
+from shared_kernel.identifiers import new_id
+from shared_kernel.observability.metrics import Metrics
+from shared_kernel.rate_limits.limiter import LocalShare, RateLimiter
+from shared_kernel.rate_limits.settings import RateLimitSettings
+from shared_kernel.redis.multiplexed import MultiplexedRedis
+from shared_kernel.settings import read_settings
+from write_side.command_execution.commands_over_http import CommandLimits, Commands
+from write_side.command_execution.execution import CommandExecution
+from write_side.command_execution.forgetting import keep_forgetting
+from write_side.routes import ROUTES
+from write_side.tenants.authentication import authenticate, is_known_origin
+
+API_PATH: Final = "/api/v1"
+_ARQ_TIMEOUT_SECONDS: Final = 2.0
+_DEFAULT_LIMITS: Final = RateLimitSettings()
+
+
+class WriteApiSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command API reads from `SHELFWISE_*`.
+
+    Attributes:
+        write_database_url: logs in as `shelfwise_write_api`.
+        redis_url: of the limits, the doorbell and the messages.
+        secret_key: that API keys are hashed with.
+        write_pool_size: connections of one process; commands past it wait, a second and a half at most.
+        processes: among which the limits are shared out while Redis is away.
+        trusted_proxies: networks in CIDR form, separated by commas, whose `X-Forwarded-For` is believed.
+        tenant_per_minute, key_per_minute, address_per_minute: units of the limits.
+    """
+
+    write_database_url: str
+    redis_url: str
+    secret_key: str
+    write_pool_size: int = 16
+    processes: int = 1
+    trusted_proxies: str = ""
+    tenant_per_minute: int = _DEFAULT_LIMITS.tenant_per_minute
+    key_per_minute: int = _DEFAULT_LIMITS.key_per_minute
+    address_per_minute: int = _DEFAULT_LIMITS.address_per_minute
+
+
+class Overrides(msgspec.Struct, frozen=True, kw_only=True):
+    """What a test may put in the place of the real thing."""
+
+    routes: Sequence[HTTPRouteHandler] = ROUTES
+    clock: Clock = system_clock
+    make_id: Callable[[], UUID] = new_id
+    limits: RateLimitSettings | None = None
+    doorbell: Doorbell | None = None
+
+
+class WriteApiParts(msgspec.Struct, frozen=True, kw_only=True):
+    """The singletons of a running command API."""
+
+    pool: Pool
+    redis: MultiplexedRedis
+    execution: CommandExecution
+    commands: Commands
+    limits: CommandLimits
+
+
+class _Running:
+    """Holds the parts while the application runs: pools belong to the loop, which is not there when it is built."""
+
+    def __init__(self) -> None:
+        self._parts: WriteApiParts | None = None
+
+    @property
+    def parts(self) -> WriteApiParts:
+        """The singletons; a request that comes outside the application's lifetime is refused."""
+        if self._parts is None:
+            raise UnavailableError("the server is starting or ending; try again")
+        return self._parts
+
+    @asynccontextmanager
+    async def opened(
+        self, settings: WriteApiSettings, overrides: Overrides, revocations: Revocations
+    ) -> AsyncIterator[None]:
+        """Have the parts for the block."""
+        async with write_api_parts(settings, overrides, revocations) as parts:
+            self._parts = parts
+            try:
+                yield
+            finally:
+                self._parts = None
+
+
+@asynccontextmanager
+async def write_api_parts(
+    settings: WriteApiSettings, overrides: Overrides, revocations: Revocations
+) -> AsyncIterator[WriteApiParts]:
+    """Build everything, in this order, and close it in the reverse. Nothing here needs a server to be there already."""
+    limits = _limits(settings, overrides)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(_pool(settings))
+        redis = await stack.enter_async_context(MultiplexedRedis.from_url(settings.redis_url, client_name="write-api"))
+        listening = asyncio.create_task(revocations.listen(settings.redis_url), name="revocations")
+        stack.push_async_callback(_cancel, listening)
+        forgetting = asyncio.create_task(keep_forgetting(pool), name="forgetting")
+        stack.push_async_callback(_cancel, forgetting)
+        doorbell = overrides.doorbell or await _redis_doorbell(stack, redis, settings.redis_url)
+        execution = CommandExecution(pool=pool, doorbell=doorbell, clock=overrides.clock, make_id=overrides.make_id)
+        stack.push_async_callback(execution.aclose)
+        limiter = RateLimiter(redis, limits, local_share=LocalShare(limits, processes=settings.processes))
+        yield WriteApiParts(
+            pool=pool,
+            redis=redis,
+            execution=execution,
+            commands=Commands(execution),
+            limits=CommandLimits(limiter, limits),
+        )
+
+
+def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -> Application:
+    """The application; it opens nothing before its lifespan begins."""
+    overrides = overrides or Overrides()
+    running = _Running()
+    cache = PrincipalCache()
+    revocations = Revocations(cache)
+
+    async def principal_of_key(key_hash: str) -> Principal | None:
+        return None if revocations.is_revoked(key_hash) else await authenticate(running.parts.pool, key_hash)
+
+    async def origin_is_known(origin: str) -> bool:
+        return await is_known_origin(running.parts.pool, origin)
+
+    async def commands() -> Any:  # noqa: ANN401  # Litestar compares the annotation with the handlers' own
+        return running.parts.commands
+
+    # Any: Litestar's user, auth and state, which are not used.
+    async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        await running.parts.limits.admit(connection, handler)
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        async with running.opened(settings, overrides, revocations):
+            yield
+
+    return build_app(
+        [Router(API_PATH, route_handlers=[*overrides.routes], guards=[admit])],
+        door=DoorSettings(
+            rate_limits=_limits(settings, overrides),
+            processes=settings.processes,
+            trusted_proxies=tuple(part.strip() for part in settings.trusted_proxies.split(",") if part.strip()),
+        ),
+        metrics=Metrics(),
+        health=_health(running),
+        authentication=Authentication(
+            authenticate=principal_of_key, cache=cache, secret_key=settings.secret_key, clock=overrides.clock
+        ),
+        dependencies={"commands": Provide(commands)},
+        lifespan=[lifespan],
+        is_known_origin=origin_is_known,
+    )
+
+
+def _health(running: _Running) -> Health:
+    async def database() -> None:
+        await running.parts.pool.fetchval("SELECT 1")
+
+    # Redis is not asked: without it commands go on, by this process's share of the limits.
+    return Health([Check(name="write_database", run=database)])
+
+
+def _limits(settings: WriteApiSettings, overrides: Overrides) -> RateLimitSettings:
+    if overrides.limits is not None:
+        return overrides.limits
+    known = _DEFAULT_LIMITS
+    return RateLimitSettings(
+        tenant_per_minute=settings.tenant_per_minute,
+        tenant_burst=min(known.tenant_burst, settings.tenant_per_minute),
+        key_per_minute=settings.key_per_minute,
+        key_burst=min(known.key_burst, settings.key_per_minute),
+        address_per_minute=settings.address_per_minute,
+        address_burst=min(known.address_burst, settings.address_per_minute),
+    )
+
+
+def _pool(settings: WriteApiSettings) -> Pool:
+    # No connection of its own accord: the process starts, and says that it is not ready, while the database is away.
+    pool_settings = PoolSettings(application_name="shelfwise-write-api", min_size=0, max_size=settings.write_pool_size)
+    return build_pool(settings.write_database_url, pool_settings)
+
+
+async def _redis_doorbell(stack: AsyncExitStack, redis: MultiplexedRedis, redis_url: str) -> RedisDoorbell:
+    connections = ConnectionPool.from_url(
+        redis_url, socket_timeout=_ARQ_TIMEOUT_SECONDS, socket_connect_timeout=_ARQ_TIMEOUT_SECONDS
+    )
+    stack.push_async_callback(connections.disconnect)
+    jobs = ArqRedis(connections, job_serializer=encode_job, job_deserializer=decode_job)
+    doorbell = RedisDoorbell(redis, jobs)
+    stack.push_async_callback(doorbell.aclose)
+    return doorbell
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def __getattr__(name: str) -> Application:
+    """`app` is built when a server asks for it: importing this module reads no environment."""
+    if name == "app":
+        built = create_app(read_settings(WriteApiSettings, os.environ))
+        globals()["app"] = built
+        return built
+    raise AttributeError(name)

@@ -1,0 +1,112 @@
+"""From a request to an executed command, and back to a response: what every endpoint does the same way."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias, cast
+
+import msgspec
+from litestar import Request, Response
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from shared_kernel.errors import RateLimitedError
+from shared_kernel.http.context import current_principal, current_request
+from shared_kernel.http.envelope import (
+    NO_META,
+    CommandMeta,
+    CommandReply,
+    command_response,
+    envelope_bytes,
+)
+from shared_kernel.http.request_headers import expected_version, idempotency_key, is_dry_run
+from shared_kernel.http.routes import declaration_of
+from shared_kernel.rate_limits.headers import headers as limit_headers
+from shared_kernel.rate_limits.headers import policy_value
+from shared_kernel.rate_limits.limiter import RateLimiter
+from shared_kernel.rate_limits.settings import RateLimitSettings
+from write_side.command_execution.execution import CommandExecution, Decide
+from write_side.command_execution.idempotency import claim_of
+from write_side.command_execution.requests import Answer, CommandRequest, IdempotencyClaim
+
+# Any: Litestar's user, auth and state, which are not used.
+HttpRequest: TypeAlias = Request[Any, Any, Any]
+Guard: TypeAlias = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
+
+_LIMIT_FIELDS: Final = "shelfwise.limit_fields"
+"""Where the guard leaves what the limits said, for the answer."""
+_DRY_RUN_META: Final = msgspec.json.encode(CommandMeta(dry_run=True))
+
+
+class CommandLimits:
+    """Draws a command's cost before its body is decoded: what is refused costs next to nothing."""
+
+    def __init__(self, limiter: RateLimiter, settings: RateLimitSettings) -> None:
+        self._limiter = limiter
+        self._policy = policy_value(settings)
+
+    async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Let the request pass.
+
+        Raises:
+            RateLimitedError: the tenant or the key has used up what it may.
+        """
+        principal = current_principal()
+        admission = await self._limiter.admit(
+            tenant_id=principal.tenant.id, key_id=principal.key_id, cost=declaration_of(handler).cost
+        )
+        fields = limit_headers(self._policy, admission)
+        if not admission.allowed:
+            raise RateLimitedError(
+                f"The limit of this {admission.limit} is used up; wait and try again.",
+                retry_after_seconds=admission.retry_after_seconds,
+                fields=fields,
+            )
+        connection.scope[_LIMIT_FIELDS] = fields  # type: ignore[typeddict-unknown-key]  # a scope is an open dictionary (ASGI)
+
+
+class Commands:
+    """What endpoints are given: runs a handler with everything the request's headers say."""
+
+    def __init__(self, execution: CommandExecution) -> None:
+        self._execution = execution
+
+    async def run(self, request: HttpRequest, operation: str, decide: Decide) -> Response[Any]:
+        """Execute one command.
+
+        Args:
+            operation: scopes idempotency keys.
+            decide: the handler with its command.
+        """
+        declaration = declaration_of(cast("BaseRouteHandler", request.scope["route_handler"]))
+        principal, context = current_principal(), current_request()
+        key = idempotency_key(request.headers, declaration.idempotency)
+        command = CommandRequest(
+            tenant=principal.tenant,
+            operation=operation,
+            actor=str(principal.id),
+            idempotency=None if key is None else await _claim(request, str(principal.id), operation, key),
+            if_match=expected_version(request.headers, "accepted"),
+            if_match_required=declaration.if_match == "required",
+            dry_run=is_dry_run(request.headers),
+            request_id=context.request_id,
+            traceparent=context.traceparent,
+        )
+        answer = await self._execution.execute(command, decide)
+        return _response(answer, is_dry=command.dry_run, fields=request.scope.get(_LIMIT_FIELDS))
+
+
+async def _claim(request: HttpRequest, actor: str, operation: str, key: str) -> IdempotencyClaim:
+    """Method, path and body stand for the request; the body with sorted keys: spacing and order do not count."""
+    canonical = msgspec.json.encode(msgspec.json.decode(await request.body() or b"null"), order="deterministic")
+    parts = (request.method.encode(), request.url.path.encode(), canonical)
+    return claim_of(actor=actor, operation=operation, key=key, request=parts)
+
+
+def _response(answer: Answer, *, is_dry: bool, fields: Any) -> Response[Any]:  # noqa: ANN401  # a scope's member
+    reply = CommandReply(
+        status=answer.status,
+        body=envelope_bytes(answer.data, _DRY_RUN_META if is_dry else NO_META),
+        location=answer.location,
+        version=answer.version,
+        position=answer.position,
+    )
+    return command_response(reply, replayed=answer.replayed, headers=fields)

@@ -1,0 +1,11 @@
+"""Every command there is over HTTP. A slice whose routes are forgotten here is found by a test."""
+
+from typing import Final
+
+from litestar.handlers import HTTPRouteHandler
+
+from write_side.catalog import endpoints as catalog
+from write_side.inventory import endpoints as inventory
+from write_side.orders import endpoints as orders
+
+ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (*catalog.ROUTES, *inventory.ROUTES, *orders.ROUTES)
