@@ -15,7 +15,8 @@ from read_side.principal.queries import authenticate
 from read_side.query_execution.cache import QueryCache
 from read_side.query_execution.heads import Heads
 from read_side.query_execution.queries import Queries
-from read_side.query_execution.single_flight import SingleFlight
+from read_side.query_execution.single_flight import Flight, SingleFlight
+from read_side.query_execution.table import told_as_unavailable
 from read_side.query_execution.waiting import DEFAULT_MAX_WAITERS
 from read_side.routes import ROUTES
 from read_side.store_origins.queries import is_known_origin
@@ -148,14 +149,18 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
         if revocations.is_revoked(key_hash):
             return None
         parts = running.parts
-        principal = await parts.principals.join(
-            key_hash, lambda _flight: authenticate(parts.read_pool, key_hash, overrides.clock())
-        )
+
+        async def look_up(_flight: Flight) -> Principal | None:
+            with told_as_unavailable():
+                return await authenticate(parts.read_pool, key_hash, overrides.clock())
+
+        principal = await parts.principals.join(key_hash, look_up)
         # The message may have come while the database, which does not know yet, was asked.
         return None if revocations.is_revoked(key_hash) else principal
 
     async def origin_is_known(origin: str) -> bool:
-        return await is_known_origin(running.parts.read_pool, origin)
+        with told_as_unavailable():
+            return await is_known_origin(running.parts.read_pool, origin)
 
     async def queries() -> Any:  # noqa: ANN401 - Litestar compares the annotation with the handlers' own
         return running.parts.queries

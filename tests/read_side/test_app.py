@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 import read_side
-from read_side.app import API_PATH, ReadApiSettings, create_app
+from read_side.app import API_PATH, Overrides, ReadApiSettings, create_app
 from read_side.routes import ROUTES
 from shared_kernel.access.api_keys import hash_api_key, new_api_key
 from shared_kernel.access.revocations import RevocationMessages
@@ -17,8 +17,8 @@ from shared_kernel.http.routes import declaration_of, handlers_of
 from shared_kernel.redis.keys import REVOCATIONS_CHANNEL
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from tests.eventually import eventually
-from tests.read_side.query_execution.books import state
-from tests.read_side.query_execution.conftest import Api, api, overrides
+from tests.read_side.query_execution.books import Shelf, state
+from tests.read_side.query_execution.conftest import GENEROUS, Api, api, overrides, running_api
 from tests.servers import Servers
 
 __all__ = ["api", "overrides"]
@@ -90,6 +90,18 @@ async def test_a_revoked_key_is_out_at_once(api: Api, servers: Servers) -> None:
         await redis_of_write_side.connect()
         await RevocationMessages(redis_of_write_side).announce(hash_api_key(key, servers.secret_key))
     await eventually(lambda: api.get("/books", key), lambda answer: answer.status_code == 401)
+
+
+async def test_before_the_first_projector_keys_cannot_be_told(servers: Servers) -> None:
+    """A fresh installation: neither 401, which would be final, nor 500."""
+    async with running_api(servers, Shelf(servers), Overrides(limits=GENEROUS)) as api:
+        answer = await api.get("/orders", new_api_key())
+        preflight = await api.client.options(
+            "/orders", headers={"Origin": "https://a.test", "Access-Control-Request-Method": "GET"}
+        )
+
+    assert answer.status_code == preflight.status_code == 503
+    assert answer.json()["code"] == preflight.json()["code"] == "view_not_built"
 
 
 async def test_it_starts_without_its_servers_and_says_so() -> None:

@@ -42,12 +42,12 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
         fields = {name.replace("_", "-"): f"{value}" for name, value in headers.items()}
         return await self.client.get(path, headers={"Authorization": f"Bearer {key}", **fields})
 
-    async def reaches_redis(self, key: str) -> None:
+    async def reaches_redis(self, key: str, path: str = "/total") -> None:
         """Return once the application is connected."""
 
         async def connected() -> bool:
             before = self.redis.chunks
-            await self.get("/total", key)
+            await self.get(path, key)
             return self.redis.chunks > before
 
         await eventually(connected)
@@ -65,6 +65,13 @@ async def api(servers: Servers, overrides: Overrides) -> AsyncIterator[Api]:
     Reads.count = 0
     shelf = Shelf(servers)
     await shelf.prepare()
+    async with running_api(servers, shelf, overrides) as running:
+        yield running
+
+
+@asynccontextmanager
+async def running_api(servers: Servers, shelf: Shelf, overrides: Overrides) -> AsyncIterator[Api]:
+    """The application behind its doors, for the block."""
     read_url = servers.url_as(DatabaseRole.READ_API)
     write_url = servers.url_as(DatabaseRole.READ_API, read=False)
     async with AsyncExitStack() as stack:
