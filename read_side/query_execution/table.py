@@ -27,7 +27,8 @@ _PARKED_FROM: Final = """
 SELECT min(first_position) FROM projection.parked_key
 WHERE tenant_id = $1 AND build = $2 AND name = $3 AND version = $4
 """
-_PARKED_FROM_AMONG: Final = _PARKED_FROM + "AND key = ANY($5::text[])"
+# `*` is how the projector parks a tenant whose event could not even be told which rows it touches: it may be any of them.
+_PARKED_FROM_AMONG: Final = _PARKED_FROM + "AND (key = ANY($5::text[]) OR key = '*')"
 
 _AWAY: Final = (
     TimeoutError,

@@ -218,8 +218,8 @@ class Shelf:
         finally:
             await connection.close()
 
-    async def park(self, tenant_id: UUID, book_id: UUID, *, first_position: int) -> None:
-        """Park a book's events from a position on."""
+    async def park(self, tenant_id: UUID, key: str, *, first_position: int) -> None:
+        """Park a key's events from a position on; `*` parks them all."""
         connection = await self._as_projector()
         try:
             await connection.execute(
@@ -227,7 +227,7 @@ class Shelf:
                 " attempts, error, next_attempt_at) VALUES ($1, $2, 1, 1, $3, $4, 'dead', $5, 5, 'poison', now())",
                 tenant_id,
                 VIEW.name,
-                encode_key((book_id,)),
+                key,
                 new_id(),
                 first_position,
             )

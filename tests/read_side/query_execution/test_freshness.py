@@ -147,8 +147,8 @@ async def test_a_parked_row_is_told(api: Api) -> None:
     shown = state(position=9, parked=2, rows=2)
     await api.shelf.project(tenant, [parked, sound], shown)
     await api.shelf.write_through(tenant, shown, [parked, sound])
-    await api.shelf.park(tenant, parked.book_id, first_position=8)
-    await api.shelf.park(tenant, unborn.book_id, first_position=9)
+    await api.shelf.park(tenant, f"{parked.book_id}", first_position=8)
+    await api.shelf.park(tenant, f"{unborn.book_id}", first_position=9)
     await api.reaches_redis(key)
 
     stale = await api.get(f"/books/{parked.book_id}", key)
@@ -173,6 +173,20 @@ async def test_a_parked_row_is_told(api: Api) -> None:
         assert answer.status_code == 503
         assert answer.json()["code"] == "row_degraded"
     assert refused.headers["ShelfWise-Position"] == "7"
+
+
+async def test_a_parked_tenant_degrades_every_row(api: Api) -> None:
+    """An event that cannot be told which rows it touches may touch any."""
+    tenant, key = await api.shelf.open_store()
+    book = a_book("Emma")
+    await api.shelf.project(tenant, [book], state(position=9, parked=1, rows=1))
+    await api.shelf.park(tenant, "*", first_position=9)
+
+    shown = await api.get(f"/books/{book.book_id}", key)
+    refused = await api.get("/books", key, ShelfWise_Min_Position=9)
+
+    assert shown.json()["meta"]["degraded"] is True
+    assert refused.json()["code"] == "row_degraded"
 
 
 class TestCounted:
