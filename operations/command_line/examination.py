@@ -1,0 +1,146 @@
+"""`shelfwise doctor`: every question asked for itself, so that one dead server does not hide what the others say."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import asyncpg
+import msgspec
+
+from migrations.apply import pending
+from operations.in_house import pool_as
+from operations.projecting.state import ProjectionStatus, statuses, work
+from operations.servers.installation import Installation
+from projections.registry import PROJECTIONS
+from shared_kernel.database.roles import DatabaseRole
+from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
+from shared_kernel.redis.multiplexed import MultiplexedRedis
+
+LAG_FAULT_SECONDS = 30.0
+"""A projector that lives shows an event within a second; one that is rebuilding everything still within this."""
+_CHECK_TIMEOUT_SECONDS = 20.0
+_CONNECT_TIMEOUT_SECONDS = 5.0
+_EXPECTED = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    RedisUnavailable,
+    RedisReplyError,
+)
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One question and its answer."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Examination(msgspec.Struct, frozen=True, kw_only=True):
+    """Every answer; `healthy` when each is ok."""
+
+    healthy: bool
+    checks: tuple[Check, ...]
+
+
+async def examine(installation: Installation) -> Examination:
+    """Ask everything there is to ask."""
+    questions: dict[str, Callable[[Installation], Awaitable[tuple[bool, str]]]] = {
+        "write database": _write_database,
+        "read database": _read_database,
+        "redis": _redis,
+        "migrations": _migrations,
+        "projectors": _projectors,
+        "lag": _lag,
+        "parked keys": _parked,
+    }
+    checks = [await _asked(name, ask, installation) for name, ask in questions.items()]
+    return Examination(healthy=all(one.ok for one in checks), checks=tuple(checks))
+
+
+async def _asked(
+    name: str, ask: Callable[[Installation], Awaitable[tuple[bool, str]]], installation: Installation
+) -> Check:
+    try:
+        async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS):
+            ok, detail = await ask(installation)
+    except _EXPECTED as error:
+        ok, detail = False, f"cannot be told: {type(error).__name__}"
+    return Check(name=name, ok=ok, detail=detail)
+
+
+async def _write_database(installation: Installation) -> tuple[bool, str]:
+    return True, await _server_version(installation.write_database_url)
+
+
+async def _read_database(installation: Installation) -> tuple[bool, str]:
+    return True, await _server_version(installation.read_database_url)
+
+
+async def _server_version(url: str) -> str:
+    connection = await asyncpg.connect(url, timeout=_CONNECT_TIMEOUT_SECONDS)
+    try:
+        version: str = await connection.fetchval("SHOW server_version")
+    finally:
+        await connection.close(timeout=_CONNECT_TIMEOUT_SECONDS)
+    return f"PostgreSQL {version}"
+
+
+async def _redis(installation: Installation) -> tuple[bool, str]:
+    async with MultiplexedRedis.from_url(installation.redis_url, client_name="command-line") as redis:
+        await redis.connect()
+        information = await redis.call("INFO", "server")
+    assert isinstance(information, bytes)
+    facts = dict(line.split(":", 1) for line in information.decode().splitlines() if ":" in line)
+    if "valkey_version" in facts:
+        return True, f"Valkey {facts['valkey_version']}"
+    return True, f"Redis {facts.get('redis_version', 'of an unknown version')}"
+
+
+async def _migrations(installation: Installation) -> tuple[bool, str]:
+    missing = await pending(
+        write_admin_url=installation.write_database_url, read_admin_url=installation.read_database_url
+    )
+    names = [f"{history} {revision}" for history, revisions in missing.items() for revision in sorted(revisions)]
+    if names:
+        return False, f"missing: {', '.join(names)}; run `shelfwise migrate`"
+    return True, "both databases are up to date"
+
+
+async def _projectors(installation: Installation) -> tuple[bool, str]:
+    async with pool_as(DatabaseRole.OPERATOR, installation, read=True, size=1) as read_pool:
+        now = await work(read_pool)
+    if not now.workers:
+        return False, "nobody projects; run `shelfwise up`, or `python -m projections.worker`"
+    seen = f"{now.workers} seen, {now.owned_shards} of {now.shards} shards held"
+    return now.owned_shards == now.shards, seen
+
+
+async def _lag(installation: Installation) -> tuple[bool, str]:
+    found = await _statuses(installation)
+    behind = [one for one in found if one.lag_events]
+    if not behind:
+        return True, f"{len(found)} projections show everything there is"
+    worst = max(behind, key=lambda one: one.lag_seconds)
+    detail = (
+        f"{len(behind)} of {len(found)} projections are behind; the oldest event is {worst.lag_seconds:.1f} s old"
+        f" ({worst.name}, {worst.lag_events:,} events)"
+    )
+    return worst.lag_seconds <= LAG_FAULT_SECONDS, detail
+
+
+async def _parked(installation: Installation) -> tuple[bool, str]:
+    parked = [one for one in await _statuses(installation) if one.dead_letters or one.retrying]
+    if not parked:
+        return True, "none"
+    return False, ", ".join(f"{one.name}: {one.dead_letters} dead, {one.retrying} retrying" for one in parked)
+
+
+async def _statuses(installation: Installation) -> list[ProjectionStatus]:
+    wanted = [(one.view.name, one.view.version) for one in PROJECTIONS]
+    async with AsyncExitStack() as stack:
+        write_pool = await stack.enter_async_context(pool_as(DatabaseRole.OPERATOR, installation, read=False, size=1))
+        read_pool = await stack.enter_async_context(pool_as(DatabaseRole.OPERATOR, installation, read=True, size=1))
+        return await statuses(write_pool, read_pool, wanted)

@@ -1,0 +1,78 @@
+"""`shelfwise up`."""
+
+import asyncio
+import os
+import shlex
+
+import click
+import msgspec
+
+from operations.command_line.invocation import Invocation, command
+from operations.demo.keys import DemoStore
+from operations.demo.living import place_live_orders
+from operations.demo.opening import open_demo
+from operations.up.running import Site, run_until_stopped
+
+_MAX_WORKERS = 16
+"""More projectors than shards would idle."""
+
+
+class UpAndRunning(msgspec.Struct, frozen=True, kw_only=True):
+    """Where it answers, and what opens it."""
+
+    url: str
+    pid: int
+    stores: tuple[DemoStore, ...]
+
+
+@click.command()
+@click.option("--demo", is_flag=True, help="Two stores with a catalogue, ninety days of orders, and orders that go on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True, help="0: any free one.")
+@click.option("--workers", type=click.IntRange(1, _MAX_WORKERS), default=1, show_default=True, help="Projectors.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the demo's chance.")
+@command
+def up(invocation: Invocation, *, demo: bool, port: int, workers: int, seed: int) -> None:
+    """Run everything on this machine, until Ctrl-C.
+
+    Servers are started unless the three URLs are set; the databases are migrated; the API and the projectors are
+    restarted when they die, at most five times in a row. SHELFWISE_LOG_LEVEL=info shows every request.
+    """
+
+    async def when_ready(site: Site) -> None:
+        if not demo:
+            _announce(invocation, site, ())
+            return
+        invocation.say("filling two demo stores …")
+        stores = await open_demo(site.installation, seed=seed, say=invocation.say)
+        _announce(invocation, site, stores)
+        async with asyncio.TaskGroup() as group:
+            for number, store in enumerate(stores):
+                group.create_task(place_live_orders(site.client, store, seed=seed + number))
+
+    with invocation.installation() as installation:
+        asyncio.run(run_until_stopped(installation, port=port, workers=workers, when_ready=when_ready))
+
+
+def _announce(invocation: Invocation, site: Site, stores: tuple[DemoStore, ...]) -> None:
+    answer = UpAndRunning(url=site.url, pid=os.getpid(), stores=stores)
+    lines = [f"\nShelfWise is up: {site.url}   (Ctrl-C ends it)\n"]
+    lines += [f"  {store.name:<20} {store.currency}   owner's key  {store.key}" for store in stores]
+    if stores:
+        lines += ["\nTry:\n", *(f"  {line}\n" for line in _curl_lines(site, stores[0]))]
+    else:
+        where = f" --data {shlex.quote(str(invocation.data_dir))}"
+        lines.append(f"A store: shelfwise tenants create NAME --slug S --currency GBP --timezone Europe/London{where}")
+        lines.append(f"Its key: shelfwise keys create --tenant S --role owner{where}\n")
+    invocation.answer(answer, *lines)
+
+
+def _curl_lines(site: Site, store: DemoStore) -> tuple[str, ...]:
+    api, key = f"{site.url}/api/v1", f"-H 'Authorization: Bearer {store.key}'"
+    lines = [{"edition_id": str(store.edition_id), "quantity": 1}]
+    order = msgspec.json.encode({"location_id": str(store.location_id), "channel": "web", "lines": lines}).decode()
+    fields = f"{key} -H \"Idempotency-Key: try-$(date +%s)\" -H 'Content-Type: application/json'"
+    return (
+        f"curl -s {key} '{api}/kpis?period=30d&compare=previous'",
+        f"curl -s {key} '{api}/best-sellers?window=30d&limit=5'",
+        f"curl -s {fields} -d '{order}' {api}/orders",
+    )

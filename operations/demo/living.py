@@ -1,0 +1,109 @@
+"""Orders as they come in while somebody watches, through the HTTP API like everybody's."""
+
+import asyncio
+from collections.abc import Mapping
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from operations.demo.keys import DemoStore
+from operations.demo.orders import LIVE_ORDERS_PER_SECOND, Basket, live_orders
+from operations.up.http import HttpAnswer, LocalClient
+from shared_kernel.identifiers import new_id
+
+_PAGE = 100
+_MAX_EDITIONS = 1_000
+_DELIVERY_COPIES = 200
+_DELIVERY_COST_PERCENT = 60
+_OUTAGE_PAUSE_SECONDS = 5.0
+_STORES = 2
+"""They share the few orders a second."""
+
+log = structlog.get_logger()
+
+
+class _Price(msgspec.Struct, frozen=True, kw_only=True):
+    amount_minor: int
+    currency: str
+
+
+class _Listed(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    list_price: _Price
+
+
+class _Meta(msgspec.Struct, frozen=True, kw_only=True):
+    next_cursor: str | None = None
+
+
+class _EditionPage(msgspec.Struct, frozen=True, kw_only=True):
+    data: tuple[_Listed, ...]
+    meta: _Meta
+
+
+class _Placed(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+
+
+async def place_live_orders(client: LocalClient, store: DemoStore, *, seed: int) -> None:
+    """Place orders until cancelled; what is over the counter is handed over at once, what runs out is delivered."""
+    shop = _Shop(client, store)
+    prices = await shop.prices()
+    editions = [str(edition) for edition in prices]
+    if not editions:
+        log.warning("demo_without_editions", store=store.slug)
+        return
+    rate = LIVE_ORDERS_PER_SECOND / _STORES
+    for order in live_orders(editions=editions, seed=seed, orders_per_second=rate):
+        await asyncio.sleep(order.pause_seconds)
+        answer = await shop.place(order.basket)
+        if answer.code == "insufficient_stock":
+            await shop.deliver(order.basket, prices)
+            answer = await shop.place(order.basket)
+        if answer.ok and order.basket.channel == "pos":
+            await shop.hand_over(answer.data(_Placed).id)
+        if not answer.ok:
+            log.warning("live_order_failed", store=store.slug, status=answer.status, code=answer.code)
+            await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+
+
+class _Shop:
+    def __init__(self, client: LocalClient, store: DemoStore) -> None:
+        self._client = client
+        self._store = store
+        self._key = {"Authorization": f"Bearer {store.key}"}
+
+    async def prices(self) -> dict[UUID, _Price]:
+        """Every edition's price, most popular first."""
+        prices: dict[UUID, _Price] = {}
+        path = f"/api/v1/editions?sort=-popularity&limit={_PAGE}"
+        cursor: str | None = ""
+        while cursor is not None and len(prices) < _MAX_EDITIONS:
+            answer = await self._client.get(path + (f"&cursor={cursor}" if cursor else ""), self._key)
+            if not answer.ok:
+                log.warning("demo_catalogue_unread", store=self._store.slug, status=answer.status, code=answer.code)
+                break
+            page = msgspec.json.decode(answer.body, type=_EditionPage)
+            prices |= {listed.id: listed.list_price for listed in page.data}
+            cursor = page.meta.next_cursor
+        return prices
+
+    async def place(self, basket: Basket) -> HttpAnswer:
+        lines = [{"edition_id": line.edition, "quantity": line.quantity} for line in basket.lines]
+        body = {"location_id": self._store.location_id, "channel": basket.channel, "lines": lines}
+        return await self._post("/orders", body)
+
+    async def hand_over(self, order_id: UUID) -> HttpAnswer:
+        return await self._post(f"/orders/{order_id}/fulfilments", {})
+
+    async def deliver(self, basket: Basket, prices: Mapping[UUID, _Price]) -> HttpAnswer:
+        lines = []
+        for line in basket.lines:
+            price = prices[UUID(line.edition)]
+            cost = {"amount_minor": price.amount_minor * _DELIVERY_COST_PERCENT // 100, "currency": price.currency}
+            lines.append({"edition_id": line.edition, "quantity": _DELIVERY_COPIES, "unit_cost": cost})
+        return await self._post("/stock/receipts", {"location_id": self._store.location_id, "lines": lines})
+
+    async def _post(self, path: str, body: object) -> HttpAnswer:
+        return await self._client.post(f"/api/v1{path}", body, {**self._key, "Idempotency-Key": f"{new_id()}"})

@@ -1,0 +1,138 @@
+"""`projections rebuild`: ask for it as an operator, follow it, verify what came of it."""
+
+import asyncio
+import getpass
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from operations.errors import CommandFailed
+from operations.in_house import pool_as
+from operations.projecting.task import somebody_projects
+from operations.projecting.verifying import verify_projection
+from operations.servers.installation import Installation
+from shared_kernel.database.pool import Pool
+from shared_kernel.database.roles import DatabaseRole
+from shared_kernel.identifiers import new_id
+
+_LOOK_SECONDS = 0.2
+_UNSEEN_TIMEOUT_SECONDS = 60.0
+"""A living projector looks for requests twice a second; one that has not taken it by now never will."""
+_STUCK_TIMEOUT_SECONDS = 600.0
+"""No event folded for this long: a tenant waits for a release that can fold its next event."""
+
+_REQUEST = """
+INSERT INTO projection.request (id, kind, name, version, only_tenant, options, requested_by)
+VALUES ($1, 'rebuild', $2, $3, $4, $5::jsonb, $6)
+"""
+_FOLLOW = """
+SELECT state, from_build, to_build, events, error,
+    extract(epoch FROM coalesce(finished_at, clock_timestamp())
+        - coalesce(started_at, clock_timestamp()))::float8 AS seconds
+FROM projection.request WHERE id = $1
+"""
+_EVENTS = "SELECT coalesce(sum(position), 0)::bigint FROM log.tenant_head WHERE $1::uuid IS NULL OR tenant_id = $1"
+
+
+class RebuildRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to rebuild. `rate` is events a second, 0 for as fast as it goes."""
+
+    name: str
+    version: int
+    tenant_id: UUID | None
+    rate: int
+    keep_old: bool
+
+
+class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it; `identical` is what a fold of the log, made afterwards, says of the new build."""
+
+    name: str
+    version: int
+    from_build: int | None
+    to_build: int | None
+    events: int
+    seconds: float
+    events_per_second: float
+    identical: bool
+
+
+async def rebuild_projection(
+    installation: Installation, request: RebuildRequest, *, on_progress: Callable[[int, int], None]
+) -> Rebuilt:
+    """Have a projection rebuilt beside the live one, and verify it.
+
+    Args:
+        installation: whose projection.
+        request: what to rebuild.
+        on_progress: is told events folded, of how many.
+
+    Raises:
+        CommandFailed: no projector took the request, or it failed.
+    """
+    async with AsyncExitStack() as stack:
+        write_pool = await stack.enter_async_context(pool_as(DatabaseRole.OPERATOR, installation, read=False, size=1))
+        read_pool = await stack.enter_async_context(pool_as(DatabaseRole.OPERATOR, installation, read=True, size=1))
+        await stack.enter_async_context(somebody_projects(installation))
+        expected = await write_pool.fetchval(_EVENTS, request.tenant_id)
+        request_id = await _ask(read_pool, request)
+        done = await _follow(read_pool, request_id, lambda events: on_progress(events, max(events, expected)))
+    verification = await verify_projection(installation, request.name, tenant_id=request.tenant_id)
+    seconds = round(done["seconds"], 3)
+    return Rebuilt(
+        name=request.name,
+        version=request.version,
+        from_build=done["from_build"],
+        to_build=done["to_build"],
+        events=done["events"],
+        seconds=seconds,
+        events_per_second=round(done["events"] / seconds, 1) if seconds else 0.0,
+        identical=verification.identical,
+    )
+
+
+async def _ask(read_pool: Pool, request: RebuildRequest) -> UUID:
+    request_id = new_id()
+    options = msgspec.json.encode({"rate": request.rate, "keep_old": request.keep_old}).decode()
+    requested_by = f"command-line:{_operator()}"
+    await read_pool.execute(
+        _REQUEST, request_id, request.name, request.version, request.tenant_id, options, requested_by
+    )
+    return request_id
+
+
+async def _follow(read_pool: Pool, request_id: UUID, on_events: Callable[[int], None]) -> asyncpg.Record:
+    loop = asyncio.get_running_loop()
+    moved_at, events, state = loop.time(), 0, "requested"
+    # Bounded by the two timeouts: each turn either sees something move or comes nearer to one of them.
+    while True:
+        row = await read_pool.fetchrow(_FOLLOW, request_id)
+        assert row is not None, "requests are never deleted"
+        if (row["events"], row["state"]) != (events, state):
+            moved_at, events, state = loop.time(), row["events"], row["state"]
+        on_events(events)
+        if state == "done":
+            return row
+        if state == "failed":
+            raise CommandFailed(f"the projector refused: {row['error']}")
+        _refuse_standstill(state, loop.time() - moved_at)
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _refuse_standstill(state: str, still_seconds: float) -> None:
+    if state == "requested" and still_seconds > _UNSEEN_TIMEOUT_SECONDS:
+        raise CommandFailed("no projector took the request: `shelfwise doctor` says who is at work")
+    if still_seconds > _STUCK_TIMEOUT_SECONDS:
+        raise CommandFailed(
+            "the rebuild stands still; it goes on by itself: `shelfwise projections status` shows where"
+        )
+
+
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"

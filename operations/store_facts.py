@@ -1,0 +1,40 @@
+"""Facts of a store that commands from inside need to find their way, read from its log as an operator."""
+
+from functools import partial
+from uuid import UUID
+
+import msgspec
+
+from shared_kernel.database.pool import Pool
+from shared_kernel.tenancy import Tenant
+from write_side.command_execution.execution import CommandExecution
+from write_side.command_execution.requests import CommandRequest
+from write_side.inventory.commands import LocationDecided, OpenLocation
+from write_side.inventory.handlers import open_location as decide_open_location
+
+_LOCATIONS = """
+SELECT stream_id AS id, payload->>'name' AS name FROM log.event
+WHERE tenant_id = $1 AND type = 'LocationOpened' ORDER BY position LIMIT $2
+"""
+_MAX_LOCATIONS = 1_000
+
+
+class Location(msgspec.Struct, frozen=True, kw_only=True):
+    """A place that holds stock."""
+
+    id: UUID
+    name: str
+
+
+async def locations_of(operator_pool: Pool, tenant: Tenant) -> list[Location]:
+    """The store's locations, the first opened first."""
+    rows = await operator_pool.fetch(_LOCATIONS, tenant.id, _MAX_LOCATIONS)
+    return [Location(**dict(row)) for row in rows]
+
+
+async def open_location(execution: CommandExecution, tenant: Tenant, command: OpenLocation, *, actor: str) -> Location:
+    """Open a place that holds stock."""
+    request = CommandRequest(tenant=tenant, operation="open_location", actor=actor)
+    answer = await execution.execute(request, partial(decide_open_location, command))
+    decided = answer.read(LocationDecided)
+    return Location(id=decided.id, name=decided.name)

@@ -1,0 +1,1 @@
+"""`shelfwise up`: everything on this machine, in one process tree that ends together."""

@@ -1,0 +1,170 @@
+"""`shelfwise up`: migrate, start the processes, wait until they are ready, and end them in order."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+
+import msgspec
+
+from operations.command_line.migrating import migrate_installation
+from operations.errors import CommandFailed
+from operations.in_house import pool_as
+from operations.projecting.state import work
+from operations.servers.installation import Installation
+from operations.servers.ports import choose_port
+from operations.up.children import Child, ChildSpec, end_in_order
+from operations.up.http import LocalClient
+from shared_kernel.database.pool import Pool
+from shared_kernel.database.roles import DatabaseRole, url_as
+
+_READY_TIMEOUT_SECONDS = 90.0
+"""A slow machine's first start; a process that dies is given up sooner."""
+_LOOK_SECONDS = 0.1
+_LOG_VARIABLES: Mapping[str, str] = {"SHELFWISE_LOG_LEVEL": "warning", "SHELFWISE_LOG_FORMAT": "auto"}
+"""What children log unless our own environment says otherwise: with `info`, every request."""
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs once `up` is ready."""
+
+    installation: Installation
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def client(self) -> LocalClient:
+        """Asks it."""
+        return LocalClient(self.port)
+
+
+async def run_until_stopped(
+    installation: Installation, *, port: int, workers: int, when_ready: Callable[[Site], Awaitable[None]]
+) -> None:
+    """Run everything until SIGINT or SIGTERM.
+
+    Args:
+        installation: whose servers are there.
+        port: of the API on 127.0.0.1; 0 lets the system choose.
+        workers: how many projectors.
+        when_ready: run once everything answers; cancelled at the end. When it returns, the rest goes on.
+
+    Raises:
+        CommandFailed: the port is taken, or a process does not start or dies too often.
+    """
+    await migrate_installation(installation)
+    site = Site(installation=installation, port=_free_port(port))
+    api, projectors = Child(_api(site)), [Child(_projector(installation, number)) for number in range(1, workers + 1)]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    conducting = asyncio.create_task(_conduct(site, when_ready, stop), name="conductor")
+    supervising = [asyncio.create_task(child.keep_running(), name=child.spec.name) for child in (api, *projectors)]
+    try:
+        done, _ = await asyncio.wait({conducting, *supervising}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        conducting.cancel()
+        await asyncio.gather(conducting, return_exceptions=True)
+        await end_in_order([[api], projectors])
+        await asyncio.gather(*supervising, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _conduct(site: Site, when_ready: Callable[[Site], Awaitable[None]], stop: asyncio.Event) -> None:
+    """Everything but the children: returns when asked to stop."""
+    stopped = asyncio.create_task(stop.wait())
+    acting = asyncio.create_task(_act(site, when_ready))
+    try:
+        await asyncio.wait({stopped, acting}, return_when=asyncio.FIRST_COMPLETED)
+        if acting.done():
+            acting.result()
+            await stopped
+    finally:
+        for task in (acting, stopped):
+            task.cancel()
+        await asyncio.gather(acting, stopped, return_exceptions=True)
+
+
+async def _act(site: Site, when_ready: Callable[[Site], Awaitable[None]]) -> None:
+    await _wait_until_ready(site)
+    await when_ready(site)
+
+
+async def _wait_until_ready(site: Site) -> None:
+    try:
+        async with asyncio.timeout(_READY_TIMEOUT_SECONDS):
+            await _until(lambda: _api_is_ready(site))
+            async with pool_as(DatabaseRole.OPERATOR, site.installation, read=True, size=1) as read_pool:
+                await _until(lambda: _shards_are_held(read_pool))
+    except TimeoutError:
+        message = f"not ready within {_READY_TIMEOUT_SECONDS:.0f} s: `shelfwise doctor` says what is missing"
+        raise CommandFailed(message) from None
+
+
+async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Look until it holds; the caller has the bound."""
+    while not await holds():  # noqa: ASYNC110 - other processes have no event to wait on
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _api_is_ready(site: Site) -> bool:
+    return (await site.client.get("/health/ready")).status == HTTPStatus.OK
+
+
+async def _shards_are_held(read_pool: Pool) -> bool:
+    now = await work(read_pool)
+    return now.workers > 0 and now.owned_shards == now.shards
+
+
+def _free_port(wanted: int) -> int:
+    if wanted == 0:
+        return choose_port(None)
+    if choose_port(wanted) != wanted:
+        raise CommandFailed(f"port {wanted} is taken: end what listens there, or choose another with --port")
+    return wanted
+
+
+def _api(site: Site) -> ChildSpec:
+    installation = site.installation
+    write_url, read_url = installation.write_database_url, installation.read_database_url
+    return ChildSpec(
+        name="api",
+        module="operations.up.api",
+        variables={
+            **_common(installation),
+            "SHELFWISE_WRITE_DATABASE_URL": _as(DatabaseRole.WRITE_API, write_url, installation),
+            "SHELFWISE_READ_DATABASE_URL": _as(DatabaseRole.READ_API, read_url, installation),
+            "SHELFWISE_HEAD_DATABASE_URL": _as(DatabaseRole.READ_API, write_url, installation),
+            "SHELFWISE_SECRET_KEY": installation.secret_key,
+            "SHELFWISE_PORT": f"{site.port}",
+        },
+    )
+
+
+def _projector(installation: Installation, number: int) -> ChildSpec:
+    return ChildSpec(
+        name=f"projector {number}",
+        module="projections.worker",
+        variables={
+            **_common(installation),
+            "SHELFWISE_WRITE_DATABASE_URL": _as(DatabaseRole.PROJECTOR, installation.write_database_url, installation),
+            "SHELFWISE_READ_DATABASE_URL": _as(DatabaseRole.PROJECTOR, installation.read_database_url, installation),
+            "SHELFWISE_PROBE_PORT": "0",
+        },
+    )
+
+
+def _common(installation: Installation) -> dict[str, str]:
+    logging = {name: os.environ.get(name, default) for name, default in _LOG_VARIABLES.items()}
+    return {**logging, "SHELFWISE_REDIS_URL": installation.redis_url}
+
+
+def _as(role: DatabaseRole, url: str, installation: Installation) -> str:
+    return url_as(role, url, installation.role_passwords.of(role))
