@@ -27,7 +27,7 @@ _PARKED_FROM: Final = """
 SELECT min(first_position) FROM projection.parked_key
 WHERE tenant_id = $1 AND build = $2 AND name = $3 AND version = $4
 """
-# `*` is how the projector parks a tenant whose event could not even be told which rows it touches: it may be any of them.
+# `*` is how the projector parks a tenant of whose event it could not even tell which rows it touches: maybe any.
 _PARKED_FROM_AMONG: Final = _PARKED_FROM + "AND (key = ANY($5::text[]) OR key = '*')"
 
 _AWAY: Final = (

@@ -5,12 +5,16 @@ import time
 
 import msgspec
 import pytest
+from redis.asyncio import Redis
 
 from read_side.app import Overrides
 from shared_kernel.rate_limits.settings import RateLimitSettings
+from shared_kernel.redis.keys import TenantKeys
+from shared_kernel.redis.state import encode_state
 from tests.eventually import eventually
-from tests.read_side.query_execution.books import a_book, state
+from tests.read_side.query_execution.books import VIEW, a_book, state
 from tests.read_side.query_execution.conftest import Api
+from tests.servers import Servers
 
 
 async def test_reads_go_on_while_redis_is_away_and_come_back_to_it(api: Api) -> None:
@@ -46,6 +50,32 @@ async def test_a_redis_that_hangs_delays_a_read_by_a_moment(api: Api) -> None:
 
     assert answer.json()["meta"]["source"] == "table"
     assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize("spoil", ["state", "incarnation", "type"])
+async def test_what_cannot_be_read_in_redis_is_not_there(api: Api, servers: Servers, spoil: str) -> None:
+    """Another release's format, or a key of another type, costs a look at the table and nothing else."""
+    tenant, key = await api.shelf.open_store()
+    shown, book = state(position=7, rows=1), a_book("Emma")
+    await api.shelf.project(tenant, [book], shown)
+    await api.shelf.write_through(tenant, shown)
+    await api.reaches_redis(key)
+    keys = TenantKeys(tenant)
+    async with Redis.from_url(servers.redis_url) as redis:
+        match spoil:
+            case "state":
+                await redis.hset(keys.state_key(), VIEW.label, "1|7|7|soon|0|1")
+            case "incarnation":
+                await redis.delete(keys.state_key())
+                await redis.hset(keys.state_key(), mapping={"i": "other", VIEW.label: encode_state(shown)})
+            case _:
+                await redis.set(keys.state_key(), "not a hash")
+
+    answer = await api.get(f"/books/{book.book_id}", key)
+
+    assert answer.status_code == 200
+    assert answer.json()["data"]["title"] == "Emma"
+    assert answer.json()["meta"]["source"] == "table"
 
 
 async def test_without_postgresql_redis_still_answers_what_it_can_prove(api: Api) -> None:
