@@ -22,7 +22,7 @@ SEED ?= 1
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check verify-real-input kill-campaign lock
+.PHONY: help setup run test check contract verify-real-input kill-campaign lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: $(READY) ## everything that needs no server: lint, format, types, seams, 
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m tests.architecture.lint
 	$(BIN)/deptry .
+
+contract: $(READY) ## build the OpenAPI document of both sides anew, when a route has changed
+	$(BIN)/python -m operations.contract
 
 verify-real-input: $(READY) ## import all of ../shared/data and compare every day and title with an independent sum
 	$(BIN)/pytest -n 0 -m real_input tests/system

@@ -11,6 +11,7 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
+from read_side.contract import contract_routes
 from read_side.principal.queries import authenticate
 from read_side.query_execution.cache import QueryCache
 from read_side.query_execution.heads import Heads
@@ -29,6 +30,7 @@ from shared_kernel.http.app_factory import Application, build_app
 from shared_kernel.http.authentication import Authentication
 from shared_kernel.http.door import DoorSettings
 from shared_kernel.http.health import Check, Health
+from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.observability.metrics import Metrics
 from shared_kernel.rate_limits.limiter import LocalShare
 from shared_kernel.rate_limits.settings import RateLimitSettings
@@ -68,6 +70,8 @@ class ReadApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     tenant_per_minute: int = _DEFAULT_LIMITS.tenant_per_minute
     key_per_minute: int = _DEFAULT_LIMITS.key_per_minute
     address_per_minute: int = _DEFAULT_LIMITS.address_per_minute
+    log_level: str = "info"
+    log_format: LogFormat = "auto"
 
 
 class Overrides(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,7 +175,7 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
             yield
 
     return build_app(
-        [Router(API_PATH, route_handlers=[*overrides.routes])],
+        [Router(API_PATH, route_handlers=[*overrides.routes]), *contract_routes()],
         door=DoorSettings(
             rate_limits=_limits(settings, overrides),
             processes=settings.processes,
@@ -232,9 +236,11 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 def __getattr__(name: str) -> Application:
-    """`app` is built when a server asks for it: importing this module reads no environment."""
+    """`app` is built, and logs as this process does, when a server asks for it: importing reads no environment."""
     if name == "app":
-        built = create_app(read_settings(ReadApiSettings, os.environ))
+        settings = read_settings(ReadApiSettings, os.environ)
+        configure_logging(level=settings.log_level, log_format=settings.log_format)
+        built = create_app(settings)
         globals()["app"] = built
         return built
     raise AttributeError(name)

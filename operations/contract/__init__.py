@@ -33,8 +33,8 @@ from write_side.routes import ROUTES as COMMANDS
 _TITLE: Final = "ShelfWise"
 _VERSION: Final = "1"
 _DESCRIPTION: Final = (
-    "Bookstores' orders, stock and catalogue. Commands (POST, PUT, PATCH) answer with the position their effect has in the "
-    "store's log; queries (GET) say up to which position they show it, and wait for one on request."
+    "Bookstores' orders, stock and catalogue. Commands (POST, PUT, PATCH) answer with the position their effect has "
+    "in the store's log; queries (GET) say up to which position they show it, and wait for one on request."
 )
 
 _ERRORS_OF_COMMANDS: Final[Mapping[str, Sequence[type[ShelfWiseError]]]] = {

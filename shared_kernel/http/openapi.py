@@ -1,7 +1,9 @@
 """The OpenAPI 3.1 document: Litestar's shapes, and on every operation what its declaration means for a client."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from types import MappingProxyType
 from typing import Final
 
 from litestar import Litestar
@@ -9,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 
+from shared_kernel.database.transactions import DatabaseUnavailableError
 from shared_kernel.errors import (
     ForbiddenError,
     InFlightError,
@@ -38,14 +41,15 @@ from shared_kernel.http.openapi_parts import (
     problem_schemas,
     reference,
 )
+from shared_kernel.http.openapi_schemas import close_request_bodies, tidied, with_short_names
 from shared_kernel.http.problems import InternalError, status_of
 from shared_kernel.http.request import KernelRequest
 from shared_kernel.http.request_headers import IdempotencyKeyRequiredError
 from shared_kernel.http.routes import Declaration, declaration_of, is_generated_options
 
 _PARAMETER: Final = re.compile(r"\{[^}]*\}")
+_PREFIX: Final = re.compile(r"api|v[0-9]+")
 _FIRST_FAILURE: Final = 400
-_MAX_SCHEMA_DEPTH: Final = 64
 
 
 class DocumentConflictError(RuntimeError):
@@ -58,6 +62,7 @@ def build_document(
     title: str,
     version: str,
     dependency_names: Sequence[str] = (),
+    errors_of_parameters: Mapping[str, Sequence[type[ShelfWiseError]]] = MappingProxyType({}),
 ) -> Json:
     """One side's document.
 
@@ -66,6 +71,7 @@ def build_document(
         title: of the API.
         version: of the API.
         dependency_names: what the handlers ask `build_app` for; it is not needed to describe them.
+        errors_of_parameters: named errors of this side that every operation with a parameter or header can answer.
     """
     app = Litestar(
         list(route_handlers),
@@ -77,14 +83,17 @@ def build_document(
     document = app.openapi_schema.to_schema()
     for path, method, handler in _operations(app):
         if path in document["paths"] and method in document["paths"][path]:
-            _describe(document["paths"][path][method], method, declaration_of(handler))
+            operation = document["paths"][path][method]
+            operation["operationId"] = handler.handler_name
+            operation["tags"] = [_subject(path)]
+            _describe(operation, method, declaration_of(handler), errors_of_parameters)
     components = document.setdefault("components", {})
-    components["schemas"] = _tidied(components.get("schemas", {})) | dict(problem_schemas())
+    components["schemas"] = tidied(components.get("schemas", {})) | dict(problem_schemas())
     components["parameters"] = dict(PARAMETERS)
     components["headers"] = dict(HEADERS)
     components["securitySchemes"] = dict(SECURITY_SCHEMES)
-    _close_request_bodies(document)
-    return document
+    close_request_bodies(document)
+    return with_short_names(document)
 
 
 def merge_documents(write_document: Json, read_document: Json) -> Json:
@@ -104,15 +113,35 @@ def merge_documents(write_document: Json, read_document: Json) -> Json:
         for kind, members in document["components"].items():
             _unite(merged["components"].setdefault(kind, {}), members, f"components/{kind}", may_repeat=True)
     merged["paths"] = dict(sorted(merged["paths"].items()))
+    merged["components"]["schemas"] = dict(sorted(merged["components"]["schemas"].items()))
+    _assert_distinct(merged)
     return merged
+
+
+def _subject(path: str) -> str:
+    """The tag of a path's operations: its first part that is not the API's own prefix."""
+    parts = [part for part in path.split("/") if part and not _PREFIX.fullmatch(part)]
+    return parts[0] if parts else "root"
+
+
+def _assert_distinct(document: Json) -> None:
+    places: dict[str, str] = {}
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            name, place = operation["operationId"], f"{method.upper()} {path}"
+            if places.setdefault(name, place) != place:
+                message = f"{places[name]} and {place} are both called {name}"
+                raise DocumentConflictError(message)
 
 
 def _unite(target: Json, members: Json, where: str, *, may_repeat: bool) -> None:
     for name, member in members.items():
-        if name in target and not (may_repeat and target[name] == member):
+        known = target.get(name)
+        # What one side takes from clients is closed there; the other, which only shows it, does not contradict.
+        if known is not None and not (may_repeat and {**known, **member} == {**member, **known}):
             message = f"both sides define {name} in {where}"
             raise DocumentConflictError(message)
-        target[name] = member
+        target[name] = member if known is None else {**known, **member}
 
 
 def _operations(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
@@ -123,7 +152,12 @@ def _operations(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
                     yield route.path_format, method.lower(), handler
 
 
-def _describe(operation: Json, method: str, declaration: Declaration) -> None:
+def _describe(
+    operation: Json,
+    method: str,
+    declaration: Declaration,
+    errors_of_parameters: Mapping[str, Sequence[type[ShelfWiseError]]],
+) -> None:
     is_query = method == "get"
     operation["security"] = [] if declaration.policy.public else [{"bearer": []}]
     operation["x-access-policy"] = declaration.policy.name
@@ -135,17 +169,38 @@ def _describe(operation: Json, method: str, declaration: Declaration) -> None:
     responses = {
         status: response for status, response in operation["responses"].items() if int(status) < _FIRST_FAILURE
     }
-    for response in responses.values():
-        response["headers"] = header_references(_success_fields(declaration, is_query=is_query))
+    if not is_query and not declaration.policy.public:
+        _describe_command(operation, method, responses)
+    for status, response in responses.items():
+        response["headers"] = header_references(
+            _success_fields(declaration, is_query=is_query, is_created=status == "201")
+        )
     if is_query and _is_fresh(declaration):
-        fields = {"ETag": "WeakTag", "ShelfWise-Position": "Position", "X-Request-Id": "RequestId"}
+        fields = _success_fields(declaration, is_query=True)
         responses["304"] = {"description": "You have it already.", "headers": header_references(fields)}
     codes_of_status: dict[int, set[str]] = {}
-    for error in _errors(operation, declaration, is_query=is_query):
+    own_errors = (error for entry in operation["parameters"] for error in errors_of_parameters.get(_name_of(entry), ()))
+    for error in chain(_errors(operation, declaration, is_query=is_query), own_errors):
         codes_of_status.setdefault(status_of(error), set()).add(error.code)
     for status, codes in sorted(codes_of_status.items()):
         responses[str(status)] = problem_response_of(status, tuple(sorted(codes)))
     operation["responses"] = responses
+
+
+def _describe_command(operation: Json, method: str, responses: dict[str, Json]) -> None:
+    """Add what every command has beside its own answer: the dry run's, and for PATCH the merge patch's media type."""
+    responses.setdefault("200", {**responses.get("201", {}), "description": "Dry run: what would happen."})
+    for status, description in (("201", "Done."), ("200", "Done, or what would happen in a dry run.")):
+        if status in responses and not responses[status]["description"].startswith("Dry run"):
+            responses[status]["description"] = description
+    content = operation.get("requestBody", {}).get("content", {})
+    if method == "patch" and "application/json" in content:
+        content["application/merge-patch+json"] = content["application/json"]
+
+
+def _name_of(entry: Json) -> str:
+    name = entry.get("$ref", "").rpartition("/")[2]
+    return str(PARAMETERS[name]["name"] if name else entry["name"])
 
 
 def _is_fresh(declaration: Declaration) -> bool:
@@ -164,13 +219,15 @@ def _parameter_names(declaration: Declaration, *, is_query: bool) -> Iterator[st
         yield "DryRun"
 
 
-def _success_fields(declaration: Declaration, *, is_query: bool) -> dict[str, str]:
+def _success_fields(declaration: Declaration, *, is_query: bool, is_created: bool = False) -> dict[str, str]:
     fields = {"X-Request-Id": "RequestId"}
     if declaration.policy.public:
         return fields
     fields |= {"RateLimit": "RateLimit", "RateLimit-Policy": "RateLimitPolicy"}
     if not is_query:
-        fields |= {"ETag": "VersionTag", "Location": "Location", "ShelfWise-Position": "Position"}
+        fields |= {"ETag": "VersionTag", "ShelfWise-Position": "Position"}
+        if is_created:
+            fields["Location"] = "Location"
         if declaration.idempotency != "none":
             fields["Idempotent-Replayed"] = "Replayed"
     elif _is_fresh(declaration):
@@ -182,7 +239,7 @@ def _errors(operation: Json, declaration: Declaration, *, is_query: bool) -> Ite
     yield from (MalformedError, RateLimitedError, UnavailableError, OverloadedError, InternalError)
     yield from declaration.errors
     if not declaration.policy.public:
-        yield from (UnauthenticatedError, ForbiddenError, NotAcceptableError)
+        yield from (UnauthenticatedError, ForbiddenError, NotAcceptableError, DatabaseUnavailableError)
     places = {parameter.get("in") for parameter in operation["parameters"]}
     if "path" in places:
         yield NotFoundError
@@ -203,45 +260,3 @@ def _command_errors(declaration: Declaration) -> Iterator[type[ShelfWiseError]]:
         yield PreconditionFailedError
     if declaration.if_match == "required":
         yield PreconditionRequiredError
-
-
-def _tidied(value: Json) -> Json:
-    return {name: _tidied_schema(schema, 0) for name, schema in value.items()}
-
-
-def _tidied_schema(value: object, depth: int) -> object:
-    """Correct what Litestar gets wrong: `tuple[X, ...]` is not "X or anything", and bounds of integers are integers."""
-    if depth > _MAX_SCHEMA_DEPTH:
-        return value
-    if isinstance(value, list):
-        return [_tidied_schema(item, depth + 1) for item in value]
-    if not isinstance(value, dict):
-        return int(value) if isinstance(value, float) and value.is_integer() else value
-    tidied = {name: _tidied_schema(item, depth + 1) for name, item in value.items()}
-    choices = tidied.get("oneOf")
-    if isinstance(choices, list):
-        choices = [choice for choice in choices if choice != {}]
-        if len(choices) == 1 and isinstance(choices[0], dict):
-            del tidied["oneOf"]
-            return {**tidied, **choices[0]}
-        tidied["oneOf"] = choices
-    return tidied
-
-
-def _close_request_bodies(document: Json) -> None:
-    """Say of every object a request is made of what its struct enforces: no unknown fields."""
-    schemas = document["components"]["schemas"]
-    pending = [operation.get("requestBody") for item in document["paths"].values() for operation in item.values()]
-    seen: set[str] = set()
-    while pending:  # bounded: every schema is entered once
-        value = pending.pop()
-        if isinstance(value, list):
-            pending.extend(value)
-        elif isinstance(value, dict):
-            target = str(value.get("$ref", "")).removeprefix("#/components/schemas/")
-            if target in schemas and target not in seen:
-                seen.add(target)
-                pending.append(schemas[target])
-                if "properties" in schemas[target]:
-                    schemas[target].setdefault("additionalProperties", False)
-            pending.extend(value.values())

@@ -37,7 +37,7 @@ def test_every_view_with_endpoints_is_listed() -> None:
 
 
 def test_every_query_is_behind_a_key_and_below_the_api_s_path() -> None:
-    """Only health and metrics are public."""
+    """Only health, metrics and the contract are public."""
     app = create_app(_NOWHERE)
 
     paths = {path: declaration_of(handler) for path, handler in handlers_of(app.litestar)}
@@ -47,6 +47,8 @@ def test_every_query_is_behind_a_key_and_below_the_api_s_path() -> None:
         "/health/ready",
         "/health/startup",
         "/metrics",
+        "/schema",
+        "/schema/openapi.json",
     }
     assert all(path.startswith(API_PATH) for path, declared in paths.items() if not declared.policy.public)
 

@@ -40,7 +40,7 @@ def test_a_command_documents_its_headers_and_problems(document: dict[str, Any]) 
         "Idempotency-Key": True,
         "ShelfWise-Dry-Run": False,
     }
-    expected = {"201", "400", "401", "403", "406", "408", "409", "413", "415", "422", "429", "500", "503"}
+    expected = {"200", "201", "400", "401", "403", "406", "408", "409", "413", "415", "422", "429", "500", "503"}
     assert set(operation["responses"]) == expected
     assert set(operation["responses"]["201"]["headers"]) >= {"Location", "ETag", "ShelfWise-Position", "X-Request-Id"}
     assert "`isbn_taken`" in operation["responses"]["409"]["description"]
