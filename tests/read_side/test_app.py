@@ -17,8 +17,9 @@ from shared_kernel.http.routes import declaration_of, handlers_of
 from shared_kernel.redis.keys import REVOCATIONS_CHANNEL
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from tests.eventually import eventually
-from tests.read_side.query_execution.books import Shelf, state
+from tests.read_side.query_execution.books import state
 from tests.read_side.query_execution.conftest import GENEROUS, Api, api, overrides, running_api
+from tests.read_side.query_execution.shelf import Shelf
 from tests.servers import Servers
 
 __all__ = ["api", "overrides"]

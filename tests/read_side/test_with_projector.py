@@ -14,8 +14,8 @@ from tests.builders.log_rows import write_log
 from tests.builders.order_log import EMMA, PERSUASION, OrderLog, line
 from tests.eventually import eventually
 from tests.projections.runtime.conftest import running_projector
-from tests.read_side.query_execution.books import Shelf
 from tests.read_side.query_execution.conftest import GENEROUS, running_api
+from tests.read_side.query_execution.shelf import Shelf
 from tests.servers import Servers
 
 

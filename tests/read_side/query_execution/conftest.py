@@ -14,8 +14,9 @@ from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.http.app_factory import Application
 from shared_kernel.rate_limits.settings import RateLimitSettings
 from tests.eventually import eventually
-from tests.read_side.query_execution.books import ROUTES, Reads, Shelf
+from tests.read_side.query_execution.books import ROUTES, Reads
 from tests.read_side.query_execution.proxy import Proxy, proxy_to
+from tests.read_side.query_execution.shelf import Shelf
 from tests.servers import Servers
 
 GENEROUS = RateLimitSettings(

@@ -22,8 +22,9 @@ from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.database.transactions import tenant_setting
 from shared_kernel.errors import InvalidError, MalformedError
 from shared_kernel.identifiers import new_id
-from tests.read_side.query_execution.books import BOOKS, BookRow, Shelf, a_book, book_item, state
+from tests.read_side.query_execution.books import BOOKS, BookRow, a_book, book_item, state
 from tests.read_side.query_execution.conftest import Api
+from tests.read_side.query_execution.shelf import Shelf
 from tests.servers import Servers
 
 _MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
