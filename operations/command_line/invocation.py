@@ -71,7 +71,8 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
         if not console.is_terminal:
             console = Console(highlight=False, width=_PIPED_WIDTH)
         for part in human:
-            console.print(part, markup=False)
+            # A line that is to be copied stays one line, whatever the terminal's width.
+            console.print(part, markup=False, emoji=False, soft_wrap=isinstance(part, str))
 
     def say(self, line: str) -> None:
         """Tell what is going on, on stderr."""

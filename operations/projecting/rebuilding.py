@@ -36,6 +36,11 @@ FROM projection.request WHERE id = $1
 """
 _EVENTS = "SELECT coalesce(sum(position), 0)::bigint FROM log.tenant_head WHERE $1::uuid IS NULL OR tenant_id = $1"
 
+_STORES = "SELECT count(*) FROM log.tenant_head WHERE position > 0 AND ($1::uuid IS NULL OR tenant_id = $1)"
+_SEEN = """
+SELECT count(*) FROM read.active_build WHERE (name, version) = ($1, $2) AND ($3::uuid IS NULL OR tenant_id = $3)
+"""
+
 
 class RebuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to rebuild. `rate` is events a second, 0 for as fast as it goes."""
@@ -77,6 +82,7 @@ async def rebuild_projection(
         write_pool = await stack.enter_async_context(pool_as(DatabaseRole.OPERATOR, installation, read=False, size=1))
         read_pool = await stack.enter_async_context(pool_as(DatabaseRole.OPERATOR, installation, read=True, size=1))
         await stack.enter_async_context(somebody_projects(installation))
+        await _wait_for_a_live_build(write_pool, read_pool, request)
         expected = await write_pool.fetchval(_EVENTS, request.tenant_id)
         request_id = await _ask(read_pool, request)
         done = await _follow(read_pool, request_id, lambda events: on_progress(events, max(events, expected)))
@@ -92,6 +98,17 @@ async def rebuild_projection(
         events_per_second=round(done["events"] / seconds, 1) if seconds else 0.0,
         identical=verification.identical,
     )
+
+
+async def _wait_for_a_live_build(write_pool: Pool, read_pool: Pool, request: RebuildRequest) -> None:
+    """A store that no projector has seen yet has nothing to rebuild: let it be seen first."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _UNSEEN_TIMEOUT_SECONDS
+    stores = await write_pool.fetchval(_STORES, request.tenant_id)
+    while await read_pool.fetchval(_SEEN, request.name, request.version, request.tenant_id) < stores:
+        if loop.time() > deadline:
+            raise CommandFailed("no projector has seen every store: `shelfwise doctor` says who is at work")
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def _ask(read_pool: Pool, request: RebuildRequest) -> UUID:
