@@ -26,6 +26,7 @@ from shared_kernel.http.authentication import Authentication
 from shared_kernel.http.door import DoorSettings
 from shared_kernel.http.health import Check, Health
 from shared_kernel.identifiers import new_id
+from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.observability.metrics import Metrics
 from shared_kernel.rate_limits.limiter import LocalShare, RateLimiter
 from shared_kernel.rate_limits.settings import RateLimitSettings
@@ -64,6 +65,8 @@ class WriteApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     tenant_per_minute: int = _DEFAULT_LIMITS.tenant_per_minute
     key_per_minute: int = _DEFAULT_LIMITS.key_per_minute
     address_per_minute: int = _DEFAULT_LIMITS.address_per_minute
+    log_level: str = "info"
+    log_format: LogFormat = "auto"
 
 
 class Overrides(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,9 +229,11 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 def __getattr__(name: str) -> Application:
-    """`app` is built when a server asks for it: importing this module reads no environment."""
+    """`app` is built, and logs as this process does, when a server asks for it: importing reads no environment."""
     if name == "app":
-        built = create_app(read_settings(WriteApiSettings, os.environ))
+        settings = read_settings(WriteApiSettings, os.environ)
+        configure_logging(level=settings.log_level, log_format=settings.log_format)
+        built = create_app(settings)
         globals()["app"] = built
         return built
     raise AttributeError(name)
