@@ -17,14 +17,17 @@ import structlog
 import uvloop
 
 from projections.registry import PROJECTIONS
+from projections.runtime.cache import WRITE_LIMITS
 from projections.runtime.catalog import AnyProjection, Catalog, ensure_tables
 from projections.runtime.doorbell import listen
-from projections.runtime.drain import DATABASE_FAILURES, DrainParts
+from projections.runtime.drain import DrainParts
+from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.fault_points import Reach, carry_on
 from projections.runtime.jobs import run_jobs
-from projections.runtime.leases import WORKER_SEEN_SECONDS, ensure_leases
+from projections.runtime.leases import LEASE_SECONDS, LeaseTimes, ensure_leases
 from projections.runtime.progress import Progress
 from projections.runtime.requests import run_requests
+from projections.runtime.retiring import GRACE_SECONDS
 from projections.runtime.shards import ShardKeeper
 from shared_kernel.database.pool import Pool, PoolSettings, build_pool
 from shared_kernel.http.health import Check, Health
@@ -54,6 +57,12 @@ class ProjectorSettings(msgspec.Struct, frozen=True, kw_only=True):
     probe_port: int = 9100
     """Of `/health/…` and `/metrics`; 0 lets the system choose."""
     probe_host: str = "127.0.0.1"
+    lease_seconds: float = LEASE_SECONDS
+    """How long a dead projector's shards stand still before another takes them."""
+    idle_in_transaction_seconds: float = 5.0
+    """How long a frozen projector holds its locks; shards it holds locks of cannot be taken from it before."""
+    build_grace_seconds: float = GRACE_SECONDS
+    """How long the rows of a build that nobody reads any more are kept."""
     log_level: str = "info"
     log_format: LogFormat = "auto"
     parent_pid: int | None = None
@@ -81,9 +90,11 @@ async def projector_parts(
         reach: what happens at fault points; tests die there.
     """
     async with AsyncExitStack() as stack:
-        log_pool = await stack.enter_async_context(_pool(settings.write_database_url))
-        read_pool = await stack.enter_async_context(_pool(settings.read_database_url))
-        redis = await stack.enter_async_context(MultiplexedRedis.from_url(settings.redis_url, client_name="projector"))
+        log_pool = await stack.enter_async_context(_pool(settings, settings.write_database_url))
+        read_pool = await stack.enter_async_context(_pool(settings, settings.read_database_url))
+        redis = await stack.enter_async_context(
+            MultiplexedRedis.from_url(settings.redis_url, limits=WRITE_LIMITS, client_name="projector")
+        )
         catalog = Catalog(projections)
         async with read_pool.acquire() as connection:
             await ensure_leases(connection)
@@ -97,6 +108,8 @@ async def projector_parts(
             reach=reach,
             progress=Progress(metrics.registry),
             turns=asyncio.Semaphore(_ROUNDS_AT_A_TIME),
+            times=LeaseTimes(lease_seconds=settings.lease_seconds),
+            grace_seconds=settings.build_grace_seconds,
         )
         worker_id = new_id()
         yield ProjectorParts(worker_id=worker_id, metrics=metrics, drains=drains, keeper=ShardKeeper(drains, worker_id))
@@ -131,7 +144,7 @@ def _checks(parts: ProjectorParts) -> list[Check]:
 
     async def heartbeat() -> None:
         beaten_at = parts.keeper.beaten_at
-        if beaten_at is None or asyncio.get_running_loop().time() - beaten_at > WORKER_SEEN_SECONDS:
+        if beaten_at is None or asyncio.get_running_loop().time() - beaten_at > parts.drains.times.seen_seconds:
             message = "no heartbeat"
             raise TimeoutError(message)
 
@@ -142,19 +155,22 @@ def _checks(parts: ProjectorParts) -> list[Check]:
     ]
 
 
-def _pool(url: str) -> Pool:
-    settings = PoolSettings(
+def _pool(settings: ProjectorSettings, url: str) -> Pool:
+    bounds = PoolSettings(
         application_name="shelfwise-projector",
         max_size=_POOL_SIZE,
         statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
         command_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
+        idle_in_transaction_timeout_seconds=settings.idle_in_transaction_seconds,
     )
-    return build_pool(url, settings)
+    return build_pool(url, bounds)
 
 
-async def run_until_signalled(settings: ProjectorSettings, *, reach: Reach = carry_on) -> None:
+async def run_until_signalled(
+    settings: ProjectorSettings, *, projections: Sequence[AnyProjection] = PROJECTIONS, reach: Reach = carry_on
+) -> None:
     """Run the projector until SIGTERM or SIGINT, waiting for databases that are not there yet."""
-    projector = asyncio.create_task(_persist(settings, reach))
+    projector = asyncio.create_task(_persist(settings, projections, reach))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, projector.cancel)
@@ -164,11 +180,11 @@ async def run_until_signalled(settings: ProjectorSettings, *, reach: Reach = car
         log.info("projector_stopped")
 
 
-async def _persist(settings: ProjectorSettings, reach: Reach) -> None:
-    # Unbounded in attempts: a projector has nothing better to do than to wait for its databases. The probe is red meanwhile.
+async def _persist(settings: ProjectorSettings, projections: Sequence[AnyProjection], reach: Reach) -> None:
+    # Unbounded in attempts: a projector has nothing better to do than to wait for its databases, with a red probe.
     while True:
         try:
-            await run_projector(settings, reach=reach)
+            await run_projector(settings, projections=projections, reach=reach)
         except* DATABASE_FAILURES as group:
             log.warning("projector_restarts", error=type(group.exceptions[0]).__name__)
         await asyncio.sleep(_START_PAUSE_SECONDS)

@@ -1,11 +1,12 @@
 """One batch: many tenants' events into many projections' rows, with the checkpoints, in one transaction.
 
-Redelivered, killed or run by a zombie it changes nothing: the lease row is locked and its epoch compared, the checkpoint rows
-are locked and compared, and everything commits together or not at all.
+Redelivered, killed or run by a zombie it changes nothing: the lease row is locked and its epoch compared, the
+checkpoint rows are locked and compared, and everything commits together or not at all.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -13,23 +14,15 @@ import msgspec
 from projections.runtime import checkpoints as checkpoint_rows
 from projections.runtime import leases, parking
 from projections.runtime.catalog import Catalog, Subject
-from projections.runtime.checkpoints import Checkpoint
-from projections.runtime.errors import CheckpointMovedError
+from projections.runtime.checkpoints import BuildId, Checkpoint, CheckpointId
+from projections.runtime.errors import REFUSALS
 from projections.runtime.fault_points import FaultPoint, Reach
-from projections.runtime.folding import WHOLE_TENANT, Changes, Failure, RowKey, Scan, TenantEvents, fold, scan
-from projections.runtime.rows import REFUSALS, load_rows, save_rows, save_rows_carefully
+from projections.runtime.folding import WHOLE_TENANT, Changes, Failure, RowKey, Scan, TenantEvents, fold, key_name, scan
+from projections.runtime.leases import Lease
+from projections.runtime.rows import load_rows, save_acceptable_rows, save_rows
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
-from shared_kernel.views import encode_key
-
-_PAST_ALL = 2**63
-
-
-class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to project a shard, as long as the epoch is the newest."""
-
-    shard: int
-    epoch: int
+from shared_kernel.views import Key, encode_key
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,9 +42,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 class CachedRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row as Redis shall hold it; `body` None marks a deletion."""
 
-    name: str
-    version: int
-    build: int
+    build: BuildId
     key: str
     position: int
     body: bytes | None
@@ -70,22 +61,22 @@ async def project(pool: Pool, catalog: Catalog, batch: Batch, reach: Reach) -> B
 
     Raises:
         LeaseLostError, CheckpointMovedError: nothing was changed.
-        asyncpg errors, TimeoutError, OSError: the database failed; nothing was changed.
+        asyncpg errors, TimeoutError, OSError: the database failed; nothing was changed unless it was the commit.
     """
     try:
-        return await _project(pool, catalog, batch, reach, careful=False)
+        return await _project(pool, catalog, batch, reach, halving=False)
     except REFUSALS:
-        return await _project(pool, catalog, batch, reach, careful=True)
+        return await _project(pool, catalog, batch, reach, halving=True)
 
 
-async def _project(pool: Pool, catalog: Catalog, batch: Batch, reach: Reach, *, careful: bool) -> BatchResult:
+async def _project(pool: Pool, catalog: Catalog, batch: Batch, reach: Reach, *, halving: bool) -> BatchResult:
     async with transaction(pool, tenant_id=None) as connection:
-        await leases.fence(connection, batch.lease.shard, batch.lease.epoch)
-        await _lock_unmoved(connection, batch.checkpoints)
-        work = _Work(connection=connection, batch=batch, reach=reach, careful=careful)
+        await leases.fence(connection, batch.lease)
+        await checkpoint_rows.lock_unmoved(connection, batch.checkpoints)
+        work = _Work(connection=connection, batch=batch, reach=reach, halving=halving)
         await work.load_parked_keys()
-        for (name, build), group in _by_build(batch.checkpoints).items():
-            await work.fold_build(catalog.subject(name), build, group)
+        for build, group in _by_build(batch.checkpoints).items():
+            await work.fold_build(catalog.subject(build.name), build, group)
         await checkpoint_rows.move(connection, work.moved)
         reach(FaultPoint.CHECKPOINT)
         await connection.execute("COMMIT")
@@ -94,135 +85,129 @@ async def _project(pool: Pool, catalog: Catalog, batch: Batch, reach: Reach, *, 
     return BatchResult(checkpoints=tuple(work.moved), cached_rows=dict(work.cached_rows), events=events)
 
 
-async def _lock_unmoved(connection: Connection, expected: Sequence[Checkpoint]) -> None:
-    locked = {one.id: one for one in await checkpoint_rows.lock(connection, expected)}
-    if any(locked.get(one.id) != one for one in expected):
-        message = "a checkpoint has moved since it was loaded"
-        raise CheckpointMovedError(message)
-
-
-def _by_build(checkpoints: Sequence[Checkpoint]) -> dict[tuple[str, int], list[Checkpoint]]:
-    groups: dict[tuple[str, int], list[Checkpoint]] = defaultdict(list)
+def _by_build(checkpoints: Sequence[Checkpoint]) -> dict[BuildId, list[Checkpoint]]:
+    groups: dict[BuildId, list[Checkpoint]] = defaultdict(list)
     for one in checkpoints:
-        groups[one.name, one.build].append(one)
+        groups[one.build_id].append(one)
     return groups
+
+
+class _Tally:
+    """How many rows of each tenant came, changed, went or were parked in one build."""
+
+    def __init__(self, changes: Changes, stopped: Mapping[UUID, Failure], *, existed: Collection[RowKey]) -> None:
+        self._upserted = Counter(tenant for tenant, _ in changes.upserts)
+        self._created = Counter(row_key[0] for row_key in changes.upserts if row_key not in existed)
+        self._deleted = Counter(tenant for tenant, _ in changes.deletes)
+        self._parked = Counter(tenant for tenant, _ in changes.failures) + Counter(list(stopped))
+
+    def moved(self, checkpoint: Checkpoint, run: TenantEvents, stop: Failure | None) -> Checkpoint:
+        """The checkpoint after the batch."""
+        tenant = checkpoint.tenant_id
+        reached = _last_reached(checkpoint, run, stop)
+        changed = self._upserted[tenant] or self._deleted[tenant] or self._parked[tenant]
+        return msgspec.structs.replace(
+            checkpoint,
+            position=reached[0],
+            as_of=reached[1],
+            revision=checkpoint.revision + (1 if changed else 0),
+            rows=checkpoint.rows + self._created[tenant] - self._deleted[tenant],
+            parked=checkpoint.parked + self._parked[tenant],
+        )
 
 
 class _Work:
     """The state of one batch while its transaction is open."""
 
-    def __init__(self, *, connection: Connection, batch: Batch, reach: Reach, careful: bool) -> None:
+    def __init__(self, *, connection: Connection, batch: Batch, reach: Reach, halving: bool) -> None:
         self.connection = connection
         self.batch = batch
         self.reach = reach
-        self.careful = careful
+        self.halving = halving
         self.moved: list[Checkpoint] = []
         self.cached_rows: dict[UUID, list[CachedRow]] = defaultdict(list)
-        self.parked: set[tuple[UUID, str, int, str]] = set()
+        self.parked: set[tuple[CheckpointId, str]] = set()
 
     async def load_parked_keys(self) -> None:
         """Which keys of these builds wait already."""
         with_parked = [one for one in self.batch.checkpoints if one.parked]
         if with_parked:
             keys = await parking.keys_of(self.connection, with_parked)
-            self.parked = {(one.tenant_id, one.name, one.build, one.key) for one in keys}
+            self.parked = {(one.checkpoint_id, one.key) for one in keys}
 
-    async def fold_build(self, subject: Subject, build: int, checkpoints: Sequence[Checkpoint]) -> None:
+    async def fold_build(self, subject: Subject, build: BuildId, checkpoints: Sequence[Checkpoint]) -> None:
         """Take one build of one projection through the batch."""
         after = {one.tenant_id: one.position for one in checkpoints}
         scanned = scan(subject.projection, self.batch.events.values(), after)
         rows = await load_rows(self.connection, subject, build, scanned.touches) if scanned.touches else {}
-        changes = fold(
-            subject.projection,
-            scanned.touches,
-            rows,
-            lambda tenant, key: bool(self.parked) and (tenant, subject.name, build, encode_key(key)) in self.parked,
-        )
+        changes = fold(subject.projection, scanned.touches, rows, self._is_parked_in(build))
         self.reach(FaultPoint.FOLD)
         await self._save(subject, build, scanned, changes)
         self.reach(FaultPoint.UPSERT)
-        await self._park(subject, build, scanned, changes)
-        newly_parked = [*(key[0] for key in changes.failures), *self._newly_stopped(subject, build, scanned)]
-        created = {key for key in changes.upserts if key not in rows}
+        stopped = {
+            tenant: failure
+            for tenant, failure in scanned.stopped.items()
+            if (_id(tenant, build), WHOLE_TENANT) not in self.parked
+        }
+        await self._park(build, changes, stopped)
+        tally = _Tally(changes, stopped, existed=rows.keys())
         for one in checkpoints:
-            self.moved.append(_moved(one, self.batch.events[one.tenant_id], scanned, changes, created, newly_parked))
-            if one.mode == "live" and subject.projection.view.body is not None:
-                self._note_cached_rows(subject, one, changes)
+            run = self.batch.events[one.tenant_id]
+            self.moved.append(tally.moved(one, run, scanned.stopped.get(one.tenant_id)))
+        live = {one.tenant_id for one in checkpoints if one.mode == "live"}
+        if subject.projection.view.body is not None:
+            for tenant, row in cached_rows(build, changes):
+                if tenant in live:
+                    self.cached_rows[tenant].append(row)
 
-    async def _save(self, subject: Subject, build: int, scanned: Scan, changes: Changes) -> None:
-        if not self.careful:
+    def _is_parked_in(self, build: BuildId) -> Callable[[UUID, Key], bool]:
+        if not self.parked:
+            return lambda _tenant, _key: False
+        return lambda tenant, key: (_id(tenant, build), key_name(key)) in self.parked
+
+    async def _save(self, subject: Subject, build: BuildId, scanned: Scan, changes: Changes) -> None:
+        if not self.halving:
             await save_rows(self.connection, subject, build, changes)
             return
-        first = {key: parts[0][1].position for key, parts in scanned.touches.items()}
-        before = set(changes.failures)
-        await save_rows_carefully(self.connection, subject, build, changes, first)
-        for row_key in changes.failures.keys() - before:
-            changes.queued[row_key] = [recorded.position for _, recorded in scanned.touches[row_key]]
+        refused = await save_acceptable_rows(self.connection, subject, build, changes)
+        for row_key, error in refused.items():
+            changes.park(row_key, [recorded.position for _, recorded in scanned.touches[row_key]], error)
 
-    async def _park(self, subject: Subject, build: int, scanned: Scan, changes: Changes) -> None:
-        failures = [*changes.failures.values(), *self._newly_stopped(subject, build, scanned).values()]
+    async def _park(self, build: BuildId, changes: Changes, stopped: Mapping[UUID, Failure]) -> None:
+        failures = [*changes.failures.values(), *stopped.values()]
         if failures:
-            await parking.park(self.connection, subject.name, subject.version, build, failures)
+            await parking.park(self.connection, build, failures)
         waiting = [
-            (tenant, encode_key(key), position)
+            (tenant, key_name(key), position)
             for (tenant, key), positions in changes.queued.items()
             for position in positions
         ]
         if waiting:
-            await parking.queue(self.connection, subject.name, subject.version, build, waiting)
-
-    def _newly_stopped(self, subject: Subject, build: int, scanned: Scan) -> dict[UUID, Failure]:
-        return {
-            tenant: failure
-            for tenant, failure in scanned.stopped.items()
-            if (tenant, subject.name, build, WHOLE_TENANT) not in self.parked
-        }
-
-    def _note_cached_rows(self, subject: Subject, checkpoint: Checkpoint, changes: Changes) -> None:
-        noted = self.cached_rows[checkpoint.tenant_id]
-        body = subject.projection.view.body
-        assert body is not None
-        for (tenant, key), stored in changes.upserts.items():
-            if tenant == checkpoint.tenant_id:
-                noted.append(
-                    _cached(checkpoint, key_text=encode_key(key), position=stored.position, body=body(stored.row))
-                )
-        for (tenant, key), position in changes.deletes.items():
-            if tenant == checkpoint.tenant_id:
-                noted.append(_cached(checkpoint, key_text=encode_key(key), position=position, body=None))
+            await parking.queue(self.connection, build, waiting)
 
 
-def _cached(checkpoint: Checkpoint, *, key_text: str, position: int, body: bytes | None) -> CachedRow:
-    return CachedRow(
-        name=checkpoint.name,
-        version=checkpoint.version,
-        build=checkpoint.build,
-        key=key_text,
-        position=position,
-        body=body,
-    )
+def cached_rows(build: BuildId, changes: Changes) -> list[tuple[UUID, CachedRow]]:
+    """What changed of a view that goes to Redis, with whose it is."""
+    noted = [
+        (tenant, CachedRow(build=build, key=encode_key(key), position=changes.upserts[tenant, key].position, body=body))
+        for (tenant, key), body in changes.bodies.items()
+        if (tenant, key) in changes.upserts
+    ]
+    noted += [
+        (tenant, CachedRow(build=build, key=encode_key(key), position=position, body=None))
+        for (tenant, key), position in changes.deletes.items()
+    ]
+    return noted
 
 
-def _moved(
-    checkpoint: Checkpoint,
-    run: TenantEvents,
-    scanned: Scan,
-    changes: Changes,
-    created: Set[RowKey],
-    newly_parked: Sequence[UUID],
-) -> Checkpoint:
-    tenant = checkpoint.tenant_id
-    stop = scanned.stopped.get(tenant)
-    end = stop.position if stop is not None else _PAST_ALL
-    reached = [one for one in run.recorded if checkpoint.position < one.position < end]
-    upserted = sum(1 for key in changes.upserts if key[0] == tenant)
-    deleted = sum(1 for key in changes.deletes if key[0] == tenant)
-    parked = newly_parked.count(tenant)
-    return msgspec.structs.replace(
-        checkpoint,
-        position=reached[-1].position if reached else checkpoint.position,
-        as_of=reached[-1].recorded_at if reached else checkpoint.as_of,
-        revision=checkpoint.revision + (1 if upserted or deleted or parked else 0),
-        rows=checkpoint.rows + sum(1 for key in created if key[0] == tenant) - deleted,
-        parked=checkpoint.parked + parked,
-    )
+def _id(tenant_id: UUID, build: BuildId) -> CheckpointId:
+    return (tenant_id, build.name, build.version, build.build)
+
+
+def _last_reached(checkpoint: Checkpoint, run: TenantEvents, stop: Failure | None) -> tuple[int, datetime | None]:
+    for recorded in reversed(run.recorded):
+        if recorded.position <= checkpoint.position:
+            break
+        if stop is None or recorded.position < stop.position:
+            return recorded.position, recorded.recorded_at
+    return checkpoint.position, checkpoint.as_of

@@ -1,22 +1,24 @@
 """Redis as a projection: rows and states of a tenant written through together, and only by whoever may.
 
-A tenant's cache has an incarnation, kept in PostgreSQL, that its keys contain. A write is refused unless that incarnation is
-still there and the writer's epoch is not older; a row is refused unless its position is newer. Whenever Redis may have missed
-something (it was away, flushed, the lease changed hands), the lease holder begins a new incarnation instead of mending the
-old one: rows that are not there are read from their table.
+A tenant's cache has an incarnation, kept in PostgreSQL, that its keys contain. A write is refused unless that
+incarnation is still there and the writer's epoch is not older; a row is refused unless its position is newer. Whenever
+Redis may have missed something (it was away, flushed, the lease changed hands), the lease holder begins a new
+incarnation instead of mending the old one: rows that are not there are read from their table.
 """
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import UUID
 
 from projections.runtime import leases
-from projections.runtime.batch import CachedRow, Lease
+from projections.runtime.batch import CachedRow
 from projections.runtime.checkpoints import Checkpoint
+from projections.runtime.leases import Lease
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.redis.keys import TenantKeys
+from shared_kernel.redis.limits import ConnectionLimits
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.redis.scripts import Script, ScriptCall, run_scripts
 from shared_kernel.redis.state import (
@@ -33,9 +35,12 @@ _ROW_TTL_SECONDS = 86_400
 """A row nobody rewrote for a day leaves Redis; its table still has it."""
 _ROWS_PER_CALL = 500
 """Bounds how long one script holds Redis: some milliseconds."""
-_TENANTS_PER_PIPELINE = 64
+_CALLS_PER_PIPELINE = 64
 
 _WRITTEN = 1
+
+WRITE_LIMITS = ConnectionLimits(timeout_seconds=1.0, stall_seconds=2.0)
+"""A pipeline of full calls takes Redis longer than a reader would wait; an outage costs a drain one such wait."""
 
 WRITE = Script(
     """
@@ -69,16 +74,19 @@ WRITE = Script(
 
 _INSTALL = Script(
     """
-    -- KEYS: state   ARGV: incarnation, epoch, state ttl ms, (field, value)...
+    -- KEYS: state   ARGV: incarnation, epoch, deadline in microseconds of this clock, state ttl ms, (field, value)...
+    local now = redis.call('TIME')
+    if tonumber(now[1]) * 1000000 + tonumber(now[2]) >= tonumber(ARGV[3]) then return 0 end
     local epoch = redis.call('HGET', KEYS[1], 'e')
     if epoch and tonumber(epoch) > tonumber(ARGV[2]) then return 0 end
     redis.call('DEL', KEYS[1])
     redis.call('HSET', KEYS[1], 'i', ARGV[1], 'e', ARGV[2])
-    for index = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1]) end
-    redis.call('PEXPIRE', KEYS[1], ARGV[3])
+    for index = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1]) end
+    redis.call('PEXPIRE', KEYS[1], ARGV[4])
     return 1
     """
 )
+"""After a flush Redis knows no epoch to compare: only what happens within the lease's own time is the holder's."""
 
 _REMEMBER = """
 INSERT INTO projection.cache (tenant_id, incarnation, epoch) SELECT t.tenant_id, t.incarnation, $3
@@ -102,7 +110,7 @@ def shown_state(checkpoint: Checkpoint) -> ProjectionState:
 
 
 class TenantCache:
-    """The write-through of one shard's tenants, under one lease. Incarnations are remembered here as long as it is held."""
+    """The write-through of one shard's tenants; remembers their incarnations for as long as the lease is held."""
 
     def __init__(self, *, redis: MultiplexedRedis, pool: Pool, lease: Lease) -> None:
         self._redis = redis
@@ -110,98 +118,87 @@ class TenantCache:
         self._lease = lease
         self._incarnations: dict[UUID, str] = {}
 
-    async def write(
-        self, states: Mapping[UUID, Sequence[Checkpoint]], rows: Mapping[UUID, Sequence[CachedRow]]
-    ) -> None:
-        """Write rows and states of these tenants through; begin a new incarnation where the old one is not to be had.
-
-        Args:
-            states: the live checkpoints of each tenant, all of them where the tenant has no incarnation yet.
-            rows: what the batch changed.
-
-        Raises:
-            RedisUnavailable: Redis is away; the tenants concerned begin anew next time.
-            LeaseLostError: another worker has the shard.
-        """
-        refused: list[UUID] = [tenant for tenant in states if tenant not in self._incarnations]
-        known = [tenant for tenant in states if tenant in self._incarnations]
-        try:
-            for group in _groups(known, _TENANTS_PER_PIPELINE):
-                refused += await self._write_group(group, states, rows)
-        except Exception:
-            self.forget(states)
-            raise
-        if refused:
-            self.forget(refused)
-
     def needs_incarnation(self, tenants: Iterable[UUID]) -> list[UUID]:
         """Which of these tenants have none that this lease knows to be whole."""
         return [tenant for tenant in tenants if tenant not in self._incarnations]
-
-    async def begin_incarnations(self, states: Mapping[UUID, Sequence[Checkpoint]]) -> None:
-        """Start these tenants' caches anew and empty, showing `states`; PostgreSQL, which fences zombies, hears of it first.
-
-        Raises:
-            RedisUnavailable, LeaseLostError.
-        """
-        fresh = {tenant: secrets.token_hex(8) for tenant in states}
-        async with transaction(self._pool, tenant_id=None) as connection:
-            await leases.fence(connection, self._lease.shard, self._lease.epoch)
-            await connection.execute(_REMEMBER, list(fresh), list(fresh.values()), self._lease.epoch)
-            await connection.execute("COMMIT")
-        for group in _groups(list(states), _TENANTS_PER_PIPELINE):
-            calls = [self._install_call(tenant, fresh[tenant], states[tenant]) for tenant in group]
-            for tenant, reply in zip(group, await run_scripts(self._redis, calls), strict=True):
-                if isinstance(reply, Exception):
-                    raise reply
-                if reply == _WRITTEN:
-                    self._incarnations[tenant] = fresh[tenant]
 
     def forget(self, tenants: Iterable[UUID]) -> None:
         """These tenants' caches may have missed something: the next write begins them anew."""
         for tenant in tenants:
             self._incarnations.pop(tenant, None)
 
-    async def _write_group(
-        self,
-        tenants: Sequence[UUID],
-        states: Mapping[UUID, Sequence[Checkpoint]],
-        rows: Mapping[UUID, Sequence[CachedRow]],
-    ) -> list[UUID]:
-        calls: list[ScriptCall] = []
-        owners: list[UUID] = []
-        for tenant in tenants:
-            for call in self._write_calls(tenant, states[tenant], rows.get(tenant, ())):
-                calls.append(call)
-                owners.append(tenant)
-        refused: list[UUID] = []
-        for tenant, reply in zip(owners, await run_scripts(self._redis, calls), strict=True):
-            if isinstance(reply, Exception):
-                raise reply
-            if reply != _WRITTEN and tenant not in refused:
-                refused.append(tenant)
+    async def write(
+        self, states: Mapping[UUID, Sequence[Checkpoint]], rows: Mapping[UUID, Sequence[CachedRow]]
+    ) -> None:
+        """Write rows and states of these tenants through, beginning a new incarnation for those that have none.
+
+        Args:
+            states: all live checkpoints of each tenant.
+            rows: what the batch changed.
+
+        Raises:
+            RedisUnavailable, RedisReplyError: the tenants concerned begin anew next time.
+            LeaseLostError: another worker has the shard.
+        """
+        try:
+            without = self.needs_incarnation(states)
+            if without:
+                await self._begin_incarnations({tenant: states[tenant] for tenant in without})
+            known = [tenant for tenant in states if tenant in self._incarnations]
+            # Whoever sees a state must find no older row beside it, so what does not fit one call goes ahead of it.
+            refused = await self._run([call for tenant in known for call in self._early_calls(tenant, rows)])
+            late = [tenant for tenant in known if tenant not in refused]
+            refused |= await self._run([(tenant, self._last_call(tenant, states[tenant], rows)) for tenant in late])
+        except BaseException:
+            self.forget(states)
+            raise
+        self.forget(refused)
+
+    async def _begin_incarnations(self, states: Mapping[UUID, Sequence[Checkpoint]]) -> None:
+        """Start these tenants' caches anew and empty, showing `states`; PostgreSQL hears of it first."""
+        fresh = {tenant: secrets.token_hex(8) for tenant in states}
+        asked_at_us = await self._redis_clock_us()
+        async with transaction(self._pool, tenant_id=None) as connection:
+            left_seconds = await leases.fence(connection, self._lease)
+            await connection.execute(_REMEMBER, list(fresh), list(fresh.values()), self._lease.epoch)
+            await connection.execute("COMMIT")
+        deadline_us = asked_at_us + int(left_seconds * 1_000_000)
+        calls = [(tenant, self._install_call(tenant, fresh[tenant], states[tenant], deadline_us)) for tenant in states]
+        refused = await self._run(calls)
+        self._incarnations |= {tenant: mark for tenant, mark in fresh.items() if tenant not in refused}
+
+    async def _redis_clock_us(self) -> int:
+        reply = await self._redis.call("TIME")
+        assert isinstance(reply, list)
+        seconds, microseconds = (int(cast("bytes", part)) for part in reply)
+        return seconds * 1_000_000 + microseconds
+
+    async def _run(self, calls: Sequence[tuple[UUID, ScriptCall]]) -> set[UUID]:
+        """Run bounded pipelines one after the other; the tenants that were refused."""
+        refused: set[UUID] = set()
+        for group in _groups(calls, _CALLS_PER_PIPELINE):
+            replies = await run_scripts(self._redis, [call for _, call in group])
+            for (tenant, _), reply in zip(group, replies, strict=True):
+                if isinstance(reply, Exception):
+                    raise reply
+                if reply != _WRITTEN:
+                    refused.add(tenant)
         return refused
 
-    def _write_calls(
-        self, tenant: UUID, checkpoints: Sequence[Checkpoint], rows: Sequence[CachedRow]
-    ) -> list[ScriptCall]:
-        """All rows, in bounded calls; the states travel with the last."""
-        chunks = _groups(list(rows), _ROWS_PER_CALL) or [[]]
-        return [self._write_call(tenant, checkpoints if chunk is chunks[-1] else (), chunk) for chunk in chunks]
+    def _early_calls(self, tenant: UUID, rows: Mapping[UUID, Sequence[CachedRow]]) -> list[tuple[UUID, ScriptCall]]:
+        return [(tenant, self._write_call(tenant, (), chunk)) for chunk in _chunks(rows, tenant)[:-1]]
+
+    def _last_call(
+        self, tenant: UUID, checkpoints: Sequence[Checkpoint], rows: Mapping[UUID, Sequence[CachedRow]]
+    ) -> ScriptCall:
+        return self._write_call(tenant, checkpoints, _chunks(rows, tenant)[-1])
 
     def _write_call(self, tenant: UUID, checkpoints: Sequence[Checkpoint], rows: Sequence[CachedRow]) -> ScriptCall:
-        keys = TenantKeys(tenant)
         incarnation = self._incarnations[tenant]
-        row_keys = [
-            keys.row_key(
-                incarnation=incarnation, projection=row.name, version=row.version, build=row.build, row_key=row.key
-            )
-            for row in rows
-        ]
         row_args = [part for row in rows for part in (row.position, int(row.body is not None), row.body or b"")]
         return ScriptCall(
             script=WRITE,
-            keys=(keys.state_key(), *row_keys),
+            keys=(TenantKeys(tenant).state_key(), *(_row_key(tenant, incarnation, row) for row in rows)),
             args=(
                 incarnation,
                 self._lease.epoch,
@@ -213,12 +210,28 @@ class TenantCache:
             ),
         )
 
-    def _install_call(self, tenant: UUID, incarnation: str, checkpoints: Sequence[Checkpoint]) -> ScriptCall:
+    def _install_call(
+        self, tenant: UUID, incarnation: str, checkpoints: Sequence[Checkpoint], deadline_us: int
+    ) -> ScriptCall:
         return ScriptCall(
             script=_INSTALL,
             keys=(TenantKeys(tenant).state_key(),),
-            args=(incarnation, self._lease.epoch, STATE_TTL_MILLISECONDS, *_fields(checkpoints)),
+            args=(incarnation, self._lease.epoch, deadline_us, STATE_TTL_MILLISECONDS, *_fields(checkpoints)),
         )
+
+
+def _row_key(tenant: UUID, incarnation: str, row: CachedRow) -> str:
+    return TenantKeys(tenant).row_key(
+        incarnation=incarnation,
+        projection=row.build.name,
+        version=row.build.version,
+        build=row.build.build,
+        row_key=row.key,
+    )
+
+
+def _chunks(rows: Mapping[UUID, Sequence[CachedRow]], tenant: UUID) -> list[Sequence[CachedRow]]:
+    return _groups(rows.get(tenant, ()), _ROWS_PER_CALL) or [()]
 
 
 def _fields(checkpoints: Sequence[Checkpoint]) -> list[str]:

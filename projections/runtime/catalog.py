@@ -54,14 +54,13 @@ class Catalog:
 
 
 async def ensure_tables(connection: Connection, catalog: Catalog) -> None:
-    """Create the tables this release needs, and the first build of each that has none. Safe to run beside itself."""
+    """Create the tables this release needs, each with its first build. Safe to run again, and beside itself.
+
+    Raises:
+        asyncpg.DuplicateTableError: a view changed its shape without a new version.
+    """
     for subject in catalog.subjects:
         await connection.execute("SELECT projection.create_table($1::jsonb)", table_spec(subject.projection.view))
-        exists = await connection.fetchval(
-            "SELECT true FROM projection.build WHERE name = $1 AND version = $2", subject.name, subject.version
-        )
-        if not exists:
-            await create_build(connection, subject)
 
 
 async def create_build(connection: Connection, subject: Subject) -> int:

@@ -2,12 +2,25 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
 
 from projections.runtime.catalog import Catalog
+from projections.runtime.errors import CheckpointMovedError
 from shared_kernel.database.pool import Connection
+
+
+class BuildId(msgspec.Struct, frozen=True, kw_only=True):
+    """One filling of one version of one projection's table."""
+
+    name: str
+    version: int
+    build: int
+
+
+CheckpointId: TypeAlias = tuple[UUID, str, int, int]
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,9 +47,14 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     parked: int
 
     @property
-    def id(self) -> tuple[UUID, str, int, int]:
+    def id(self) -> CheckpointId:
         """What identifies it."""
         return (self.tenant_id, self.name, self.version, self.build)
+
+    @property
+    def build_id(self) -> BuildId:
+        """Whose progress it is."""
+        return BuildId(name=self.name, version=self.version, build=self.build)
 
 
 _COLUMNS = "tenant_id, name, version, build, mode, position, as_of, revision, rows, parked"
@@ -48,7 +66,7 @@ _LOCK = f"""
 SELECT {_COLUMNS}
 FROM projection.checkpoint WHERE (tenant_id, name, version, build) IN
     (SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[]))
-ORDER BY tenant_id, name, version, build FOR UPDATE
+ORDER BY tenant_id, name, version, build FOR NO KEY UPDATE
 """  # noqa: S608 - a constant of this module
 _MOVE = """
 UPDATE projection.checkpoint c
@@ -57,6 +75,10 @@ FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::bigint[], $6::time
     $9::int[]) AS m(tenant_id, name, version, build, position, as_of, revision, rows, parked)
 WHERE (c.tenant_id, c.name, c.version, c.build) = (m.tenant_id, m.name, m.version, m.build)
 """
+# A rebuild of all tenants begins under the same lock, alone: so a tenant is either among those it rebuilds or begins in
+# the build it makes.
+_LOCK_BUILDS_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended('projection.builds', 0))"
+_LOCK_BUILDS = "SELECT pg_advisory_xact_lock(hashtextextended('projection.builds', 0))"
 _ENROL = """
 WITH newest AS (
     SELECT DISTINCT ON (b.name, b.version) b.name, b.version, b.build
@@ -85,10 +107,34 @@ async def load(connection: Connection, catalog: Catalog, tenants: Iterable[UUID]
 
 
 async def enrol(connection: Connection, catalog: Catalog, tenants: Sequence[UUID]) -> None:
-    """Begin tenants that a projection has not seen: at position 0 of the newest build, which becomes their active one."""
+    """Begin tenants that a projection has not seen: at position 0 of its newest build, which becomes active."""
+    await connection.execute(_LOCK_BUILDS_SHARED)
     names = [subject.name for subject in catalog.subjects]
     versions = [subject.version for subject in catalog.subjects]
     await connection.execute(_ENROL, list(tenants), names, versions)
+
+
+async def lock_builds(connection: Connection) -> None:
+    """Until the transaction ends, no tenant is enrolled."""
+    await connection.execute(_LOCK_BUILDS)
+
+
+async def lock_unmoved(connection: Connection, expected: Sequence[Checkpoint]) -> None:
+    """Lock checkpoints that are to move.
+
+    Raises:
+        CheckpointMovedError: one is not where the caller believes it.
+    """
+    locked = {one.id: one for one in await lock(connection, expected)}
+    if any(locked.get(one.id) != one for one in expected):
+        message = "a checkpoint has moved since it was loaded"
+        raise CheckpointMovedError(message)
+
+
+async def lock_one(connection: Connection, tenant_id: UUID, build: BuildId) -> Checkpoint | None:
+    """A checkpoint as it stands, locked until the transaction ends; None where it is no more."""
+    row = await connection.fetchrow(_LOCK, [tenant_id], [build.name], [build.version], [build.build])
+    return None if row is None else Checkpoint(**dict(row))
 
 
 async def lock(connection: Connection, checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:

@@ -40,6 +40,7 @@ class ViewCodec(Generic[RowT]):
         self.select_all = self._select_all()
         self.upsert = self._upsert()
         self.delete = self._delete()
+        self.delete_some = self._delete_some()
 
     def decode(self, record: Record) -> StoredRow[RowT]:
         """The struct of a selected record."""
@@ -116,6 +117,11 @@ class ViewCodec(Generic[RowT]):
 
     def _delete(self) -> str:
         return f"DELETE FROM {self.table} t USING {self._wanted()} WHERE {self._matches()}"  # noqa: S608 - names of a Table
+
+    def _delete_some(self) -> str:
+        keys = ", ".join(self.view.key)
+        some = f"SELECT {keys} FROM {self.table} WHERE tenant_id = $1 AND build = $2 LIMIT $3"  # noqa: S608 - names of a Table
+        return f"DELETE FROM {self.table} WHERE tenant_id = $1 AND build = $2 AND ({keys}) IN ({some})"  # noqa: S608 - names of a Table
 
     def _upsert(self) -> str:
         names = [column.name for column in self._columns]

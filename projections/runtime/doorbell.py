@@ -22,16 +22,18 @@ async def listen(redis_url: str, wake: Callable[[int], object]) -> None:
     pause_seconds = _FIRST_PAUSE_SECONDS
     while True:
         try:
-            async with Redis.from_url(redis_url, socket_connect_timeout=2, health_check_interval=5) as redis:
-                async with redis.pubsub(ignore_subscribe_messages=True) as subscription:
-                    await subscription.subscribe(DOORBELL_CHANNEL)
-                    pause_seconds = _FIRST_PAUSE_SECONDS
-                    while True:
-                        message = await subscription.get_message(timeout=_QUIET_SECONDS)
-                        if message is None:
-                            await subscription.ping()
-                        elif (shard := _shard(message["data"])) is not None:
-                            wake(shard)
+            async with (
+                Redis.from_url(redis_url, socket_connect_timeout=2, health_check_interval=5) as redis,
+                redis.pubsub(ignore_subscribe_messages=True) as subscription,
+            ):
+                await subscription.subscribe(DOORBELL_CHANNEL)
+                pause_seconds = _FIRST_PAUSE_SECONDS
+                while True:
+                    message = await subscription.get_message(timeout=_QUIET_SECONDS)
+                    if message is None:
+                        await subscription.ping()
+                    elif (shard := _shard(message["data"])) is not None:
+                        wake(shard)
         except (RedisError, OSError, TimeoutError) as error:
             log.info("doorbell_away", error=type(error).__name__, pause_seconds=pause_seconds)
             await asyncio.sleep(pause_seconds)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -20,6 +21,8 @@ Touches: TypeAlias = dict[RowKey, list[tuple[Part, AnyRecorded]]]
 WHOLE_TENANT = "*"
 """The key under which a tenant is parked for a projection, when it cannot even be said which rows an event touches."""
 _MAX_ERROR_LENGTH = 8_000
+_MAX_KEY_BYTES = 1_000
+"""What an index of parked keys takes in any case."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +31,12 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: UUID
     key: str
     position: int
+    error: str
+
+
+class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that stands in the table in a shape this release cannot read."""
+
     error: str
 
 
@@ -57,14 +66,27 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         upserts: rows that are new or different, with the position of the last event applied.
         deletes: rows that are no more, with the position of the event that ended them.
+        bodies: of those upserts whose view goes to Redis, what goes there.
         failures: keys that stop here, for the first time.
         queued: positions that wait behind a parked key, whether parked before or just now.
     """
 
     upserts: dict[RowKey, AnyStoredRow]
     deletes: dict[RowKey, int]
+    bodies: dict[RowKey, bytes]
     failures: dict[RowKey, Failure]
     queued: dict[RowKey, list[int]]
+
+    def park(self, row_key: RowKey, positions: list[int], error: str) -> None:
+        """The key stops before the first of these positions, and all of them wait."""
+        tenant_id, key = row_key
+        self.failures[row_key] = Failure(tenant_id=tenant_id, key=key_name(key), position=positions[0], error=error)
+        self.queued[row_key] = positions
+
+
+def no_changes() -> Changes:
+    """What folding nothing comes to."""
+    return Changes(upserts={}, deletes={}, bodies={}, failures={}, queued={})
 
 
 def read_events(stored: Iterable[StoredEvent]) -> dict[UUID, TenantEvents]:
@@ -77,7 +99,7 @@ def read_events(stored: Iterable[StoredEvent]) -> dict[UUID, TenantEvents]:
         try:
             recorded[one.tenant_id].append(decode(one))
         except Exception as error:  # noqa: BLE001 - accounted for: the tenant stops here and the failure is shown
-            unreadable[one.tenant_id] = _failure(one.tenant_id, WHOLE_TENANT, one.position, error)
+            unreadable[one.tenant_id] = _failure(one.tenant_id, one.position, error)
     return {
         tenant: TenantEvents(
             tenant_id=tenant, recorded=tuple(recorded.get(tenant, ())), unreadable=unreadable.get(tenant)
@@ -108,68 +130,105 @@ def scan(projection: AnyProjection, events: Iterable[TenantEvents], after: Mappi
 def fold(
     projection: AnyProjection,
     touches: Touches,
-    rows: Mapping[RowKey, AnyStoredRow],
+    rows: Mapping[RowKey, AnyStoredRow | Unreadable],
     is_parked: Callable[[UUID, Key], bool],
 ) -> Changes:
     """Evolve every touched row through its parts in log order.
 
-    A key whose fold fails stops at the event before; what follows it, and all of a parked key's events, is queued.
+    A key whose fold fails stops at the event before; what follows it, and all of a parked key's events, is queued. A
+    row's position is that of the last event that changed it, so that it does not depend on where batches end.
     """
-    changes = Changes(upserts={}, deletes={}, failures={}, queued={})
+    changes = no_changes()
     for row_key, parts in touches.items():
+        before = rows.get(row_key)
         if is_parked(*row_key):
             changes.queued[row_key] = [recorded.position for _, recorded in parts]
+        elif isinstance(before, Unreadable):
+            changes.park(row_key, [recorded.position for _, recorded in parts], before.error)
         else:
-            _fold_row(projection, row_key, parts, rows.get(row_key), changes)
+            _fold_row(projection, row_key, parts, before=before, changes=changes)
     return changes
 
 
 def _scan_tenant(projection: AnyProjection, run: TenantEvents, after: int, touches: Touches) -> Failure | None:
     handles = projection.handles
+    key_length = len(projection.view.key)
     for recorded in run.recorded:
         if recorded.position <= after or type(recorded.event) not in handles:
             continue
         try:
-            found = list(projection.touches(recorded))
+            found = [((run.tenant_id, _checked(key, key_length)), part) for key, part in projection.touches(recorded)]
         except Exception as error:  # noqa: BLE001 - accounted for: the tenant stops here and the failure is shown
-            return _failure(run.tenant_id, WHOLE_TENANT, recorded.position, error)
-        for key, part in found:
-            touches.setdefault((run.tenant_id, key), []).append((part, recorded))
+            return _failure(run.tenant_id, recorded.position, error)
+        for row_key, part in found:
+            touches.setdefault(row_key, []).append((part, recorded))
     return None
+
+
+def _checked(key: Key, length: int) -> Key:
+    if len(key) != length:
+        message = f"a key of {length} columns is a tuple of as many values"
+        raise TypeError(message)
+    hash(key)
+    return key
 
 
 def _fold_row(
     projection: AnyProjection,
     row_key: RowKey,
     parts: list[tuple[Part, AnyRecorded]],
+    *,
     before: AnyStoredRow | None,
     changes: Changes,
 ) -> None:
     row = before.row if before is not None else None
-    position = before.position if before is not None else 0
+    position = before_position = before.position if before is not None else 0
     for index, (part, recorded) in enumerate(parts):
         try:
-            row = projection.evolve(row, part, recorded)
+            after = projection.evolve(row, part, recorded)
         except Exception as error:  # noqa: BLE001 - accounted for: the key is parked and the failure is shown
-            tenant_id, key = row_key
-            changes.failures[row_key] = _failure(tenant_id, encode_key(key), recorded.position, error)
-            changes.queued[row_key] = [later.position for _, later in parts[index:]]
+            changes.park(row_key, [later.position for _, later in parts[index:]], describe(error))
             break
-        position = recorded.position
-    _note(changes, row_key, before, row, position)
+        if after != row:
+            row, position = after, recorded.position
+    if position == before_position:
+        return
+    if row is not None:
+        _note_upsert(projection, row_key, parts, stored=StoredRow(row=row, position=position), changes=changes)
+    elif before is not None:
+        changes.deletes[row_key] = position
 
 
-def _note(changes: Changes, row_key: RowKey, before: AnyStoredRow | None, row: Any, position: int) -> None:  # noqa: ANN401 - a row of any view
-    if row is None:
-        if before is not None:
-            changes.deletes[row_key] = position
-    elif before is None or row != before.row:
-        changes.upserts[row_key] = StoredRow(row=row, position=position)
+def _note_upsert(
+    projection: AnyProjection,
+    row_key: RowKey,
+    parts: list[tuple[Part, AnyRecorded]],
+    *,
+    stored: AnyStoredRow,
+    changes: Changes,
+) -> None:
+    if projection.view.body is not None:
+        try:
+            changes.bodies[row_key] = projection.view.body(stored.row)
+        except Exception as error:  # noqa: BLE001 - accounted for: the key is parked and the failure is shown
+            changes.park(row_key, [recorded.position for _, recorded in parts], describe(error))
+            return
+    changes.upserts[row_key] = stored
 
 
-def _failure(tenant_id: UUID, key: str, position: int, error: Exception) -> Failure:
-    text = describe(error)
-    return Failure(tenant_id=tenant_id, key=key, position=position, error=text)
+def _failure(tenant_id: UUID, position: int, error: Exception) -> Failure:
+    return Failure(tenant_id=tenant_id, key=WHOLE_TENANT, position=position, error=describe(error))
+
+
+def key_name(key: Key) -> str:
+    """What parked keys call a key: its text, or the beginning of it and a digest where it is too long for an index."""
+    text = _storable(encode_key(key))
+    if text == WHOLE_TENANT:
+        return f"\\{WHOLE_TENANT}"
+    encoded = text.encode()
+    if len(encoded) <= _MAX_KEY_BYTES:
+        return text
+    return f"{encoded[: _MAX_KEY_BYTES - 100].decode(errors='ignore')}…{sha256(encoded).hexdigest()}"
 
 
 def describe(error: BaseException) -> str:
@@ -178,4 +237,9 @@ def describe(error: BaseException) -> str:
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     where = f" at {place.tb_frame.f_code.co_qualname}:{place.tb_lineno}" if place is not None else ""
-    return f"{type(error).__name__}{where}: {error}".replace("\0", "")[:_MAX_ERROR_LENGTH]
+    return _storable(f"{type(error).__name__}{where}: {error}")[:_MAX_ERROR_LENGTH]
+
+
+def _storable(text: str) -> str:
+    """The text without what PostgreSQL cannot hold: NUL and halves of surrogate pairs."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from projections.runtime.checkpoints import Checkpoint
+from projections.runtime.checkpoints import BuildId, Checkpoint, CheckpointId
 from projections.runtime.folding import Failure
 from shared_kernel.database.pool import Connection
 from shared_kernel.identifiers import new_id
@@ -28,6 +28,16 @@ class ParkedKey(msgspec.Struct, frozen=True, kw_only=True):
     first_position: int
     attempts: int
 
+    @property
+    def checkpoint_id(self) -> CheckpointId:
+        """Of the build it is parked in."""
+        return (self.tenant_id, self.name, self.version, self.build)
+
+    @property
+    def build_id(self) -> BuildId:
+        """Where it is parked."""
+        return BuildId(name=self.name, version=self.version, build=self.build)
+
 
 _KEYS_OF = """
 SELECT k.tenant_id, k.name, k.version, k.build, k.key, k.state, k.first_position, k.attempts
@@ -38,15 +48,15 @@ JOIN unnest($1::uuid[], $2::text[], $3::int[], $4::int[]) AS c(tenant_id, name, 
 _DUE = """
 SELECT tenant_id, name, version, build, key, state, first_position, attempts FROM projection.parked_key
 WHERE tenant_id = ANY($1::uuid[]) AND state = 'retrying' AND next_attempt_at <= clock_timestamp()
-ORDER BY next_attempt_at LIMIT $2
+    AND (name, version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
+ORDER BY next_attempt_at LIMIT $4
 """
 _PARK = """
 INSERT INTO projection.parked_key
     (id, tenant_id, name, version, build, key, state, first_position, attempts, error, next_attempt_at)
-SELECT p.id, p.tenant_id, $1, $2, $3, p.key, 'retrying', p.position, 1, p.error,
-    clock_timestamp() + make_interval(secs => $4)
-FROM unnest($5::uuid[], $6::uuid[], $7::text[], $8::bigint[], $9::text[]) AS p(id, tenant_id, key, position, error)
-ON CONFLICT (tenant_id, name, version, build, key) DO UPDATE SET error = excluded.error
+SELECT p.id, p.tenant_id, $1, $2, $3, p.key, 'retrying', p.position, $4, p.error,
+    clock_timestamp() + make_interval(secs => $5)
+FROM unnest($6::uuid[], $7::uuid[], $8::text[], $9::bigint[], $10::text[]) AS p(id, tenant_id, key, position, error)
 """
 _QUEUE = """
 INSERT INTO projection.parked_event (tenant_id, name, version, build, key, position)
@@ -65,7 +75,16 @@ UPDATE projection.parked_key SET error = $6 WHERE (tenant_id, name, version, bui
 """
 _QUEUED = """
 SELECT position FROM projection.parked_event
-WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5) ORDER BY position
+WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5) ORDER BY position LIMIT $6
+"""
+_UNQUEUE = """
+DELETE FROM projection.parked_event
+WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5) AND position < $6
+"""
+_ADVANCE = """
+UPDATE projection.parked_key
+SET first_position = $6, attempts = 0, state = 'retrying', next_attempt_at = clock_timestamp()
+WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5)
 """
 _RELEASE = """
 DELETE FROM projection.parked_key WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5)
@@ -84,20 +103,30 @@ async def keys_of(connection: Connection, checkpoints: Sequence[Checkpoint]) -> 
     return [ParkedKey(**dict(row)) for row in rows]
 
 
-async def due(connection: Connection, tenants: Iterable[UUID], *, limit: int) -> list[ParkedKey]:
-    """Keys whose next attempt is due, the longest-waiting first."""
-    rows = await connection.fetch(_DUE, list(tenants), limit)
+async def due(
+    connection: Connection, tenants: Iterable[UUID], labels: Iterable[tuple[str, int]], *, limit: int
+) -> list[ParkedKey]:
+    """Keys of these projections (name, version) whose next attempt is due, the longest-waiting first."""
+    pairs = list(labels)
+    rows = await connection.fetch(
+        _DUE, list(tenants), [name for name, _ in pairs], [version for _, version in pairs], limit
+    )
     return [ParkedKey(**dict(row)) for row in rows]
 
 
-async def park(connection: Connection, name: str, version: int, build: int, failures: Sequence[Failure]) -> None:
-    """Park keys that failed for the first time; the attempt that failed counts."""
+async def park(connection: Connection, build: BuildId, failures: Sequence[Failure], *, attempts: int = 1) -> None:
+    """Park keys that are not parked yet.
+
+    Args:
+        attempts: those that have failed already; they count.
+    """
     await connection.execute(
         _PARK,
-        name,
-        version,
-        build,
-        delay_seconds(1),
+        build.name,
+        build.version,
+        build.build,
+        attempts,
+        delay_seconds(attempts),
         [new_id() for _ in failures],
         [one.tenant_id for one in failures],
         [one.key for one in failures],
@@ -106,12 +135,10 @@ async def park(connection: Connection, name: str, version: int, build: int, fail
     )
 
 
-async def queue(
-    connection: Connection, name: str, version: int, build: int, waiting: Sequence[tuple[UUID, str, int]]
-) -> None:
+async def queue(connection: Connection, build: BuildId, waiting: Sequence[tuple[UUID, str, int]]) -> None:
     """Note the positions (tenant, key, position) that wait behind parked keys."""
     tenants, keys, positions = zip(*waiting, strict=True)
-    await connection.execute(_QUEUE, name, version, build, list(tenants), list(keys), list(positions))
+    await connection.execute(_QUEUE, build.name, build.version, build.build, list(tenants), list(keys), list(positions))
 
 
 async def count_attempt(connection: Connection, parked: ParkedKey) -> None:
@@ -124,9 +151,15 @@ async def note_error(connection: Connection, parked: ParkedKey, error: str) -> N
     await connection.execute(_SET_ERROR, *_id(parked), error)
 
 
-async def queued(connection: Connection, parked: ParkedKey) -> list[int]:
-    """The positions that wait behind the key, in order."""
-    return [row["position"] for row in await connection.fetch(_QUEUED, *_id(parked))]
+async def queued(connection: Connection, parked: ParkedKey, *, limit: int) -> list[int]:
+    """The first positions that wait behind the key, in order."""
+    return [row["position"] for row in await connection.fetch(_QUEUED, *_id(parked), limit)]
+
+
+async def advance(connection: Connection, parked: ParkedKey, first_position: int) -> None:
+    """The key is healed up to this position, which goes on waiting with what follows it."""
+    await connection.execute(_UNQUEUE, *_id(parked), first_position)
+    await connection.execute(_ADVANCE, *_id(parked), first_position)
 
 
 async def release(connection: Connection, parked: ParkedKey) -> None:

@@ -1,4 +1,4 @@
-"""What this worker knows of its own progress, for its metrics. The truth about lag is computed by whoever asks the databases."""
+"""What this worker knows of its own progress, for its metrics; the truth about lag is what the databases say."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ class Progress:
             "shelfwise_projection_batch_seconds", "One batch, begin to commit", registry=registry
         )
         self._lag = Gauge(
-            "shelfwise_projection_lag_events", "Events between the log's head and a projection, all tenants of this worker",
+            "shelfwise_projection_lag_events", "Events between the log's head and a projection, all tenants held here",
             ["projection"], registry=registry,
         )  # fmt: skip
         self._parked = Gauge("shelfwise_projection_parked_keys", "Keys parked", ["projection"], registry=registry)

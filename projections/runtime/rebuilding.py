@@ -2,7 +2,7 @@
 
 A rebuild's batches are ordinary batches of the shard's lease holder, in turn with the live ones, on checkpoints of mode
 `building`: killed anywhere, it goes on from them. The cut-over locks both checkpoints and flips only when the new build
-is not behind the old, so no reader ever sees an older or an emptier table.
+is not behind the old and has no more keys parked, so no reader ever sees an older or an emptier table.
 """
 
 import time
@@ -13,11 +13,12 @@ import msgspec
 
 from projections.runtime import checkpoints as checkpoint_rows
 from projections.runtime import leases
-from projections.runtime.batch import Batch, Lease, project
+from projections.runtime.batch import Batch
+from projections.runtime.careful import Projecting
 from projections.runtime.catalog import Catalog
-from projections.runtime.checkpoints import Checkpoint
-from projections.runtime.fault_points import Reach
+from projections.runtime.checkpoints import BuildId, Checkpoint
 from projections.runtime.folding import read_events
+from projections.runtime.leases import Lease
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.reader import Want, fetch
@@ -26,26 +27,27 @@ _BATCH_EVENTS = 1_000
 _LONG_STEP_SECONDS = 0.8
 _SMALLEST_BATCH = 50
 _STUCK_PAUSE_SECONDS = 5.0
-"""A tenant whose next event cannot be folded at all waits for a release that can; the live build stays as it is."""
+"""A tenant whose new build has more keys parked than its old one waits for them to heal, read from the old one."""
 
 _BUILDING = """
 SELECT c.tenant_id, c.name, c.version, c.build, c.mode, c.position, c.as_of, c.revision, c.rows, c.parked,
     r.id AS request_id, coalesce((r.options->>'rate')::int, 0) AS rate,
-    greatest(1, coalesce((r.options->>'shards')::int, 1)) AS shards, coalesce((r.options->>'keep_old')::bool, false) AS keep_old
+    greatest(1, coalesce((r.options->>'shards')::int, 1)) AS shards,
+    coalesce((r.options->>'keep_old')::bool, false) AS keep_old
 FROM projection.checkpoint c
 JOIN projection.request r ON (r.name, r.version, r.to_build) = (c.name, c.version, c.build) AND r.state = 'running'
 WHERE c.mode = 'building' AND c.tenant_id = ANY($1::uuid[])
+    AND (c.name, c.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
 ORDER BY r.requested_at, c.tenant_id LIMIT 1
 """
 _COUNT = "UPDATE projection.request SET events = events + $2 WHERE id = $1"
-_ACTIVE = """
-SELECT c.tenant_id, c.name, c.version, c.build, c.mode, c.position, c.as_of, c.revision, c.rows, c.parked
-FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
-WHERE (a.tenant_id, a.name, a.version) = ($1, $2, $3)
-"""
+_ACTIVE = "SELECT build FROM read.active_build WHERE (tenant_id, name, version) = ($1, $2, $3)"
 _FLIP = "UPDATE read.active_build SET build = $4 WHERE (tenant_id, name, version) = ($1, $2, $3)"
 _MODE = "UPDATE projection.checkpoint SET mode = $5 WHERE (tenant_id, name, version, build) = ($1, $2, $3, $4)"
 _DROP = "DELETE FROM projection.checkpoint WHERE (tenant_id, name, version, build) = ($1, $2, $3, $4)"
+_LEAVE = """
+INSERT INTO projection.leftover (tenant_id, name, version, build) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+"""
 
 
 class Building(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,13 +62,16 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
 class Rebuild:
     """One shard's share of all rebuilds."""
 
-    def __init__(self, *, log_pool: Pool, read_pool: Pool, catalog: Catalog, lease: Lease, reach: Reach) -> None:
+    def __init__(
+        self, *, log_pool: Pool, read_pool: Pool, catalog: Catalog, lease: Lease, projecting: Projecting
+    ) -> None:
         self._log_pool = log_pool
         self._read_pool = read_pool
-        self._catalog = catalog
+        self._labels = [(subject.name, subject.version) for subject in catalog.subjects]
         self._lease = lease
-        self._reach = reach
+        self._projecting = projecting
         self._not_before = 0.0
+        self._rests_until: dict[UUID, float] = {}
         self._batch_events = _BATCH_EVENTS
 
     def seconds_until_allowed(self) -> float:
@@ -74,10 +79,14 @@ class Rebuild:
         return max(0.0, self._not_before - time.monotonic())
 
     async def next(self, tenants: Iterable[UUID]) -> Building | None:
-        """What to go on with, the oldest request first; None when nothing is being rebuilt here."""
+        """What to go on with, the oldest request first; None when there is nothing to be rebuilt here now."""
+        now = time.monotonic()
+        self._rests_until = {tenant: until for tenant, until in self._rests_until.items() if until > now}
+        awake = [tenant for tenant in tenants if tenant not in self._rests_until]
+        names, versions = [name for name, _ in self._labels], [version for _, version in self._labels]
         async with transaction(self._read_pool, tenant_id=None) as connection:
-            row = await connection.fetchrow(_BUILDING, list(tenants))
-        if row is None or self._catalog.get(row["name"]) is None:
+            row = await connection.fetchrow(_BUILDING, awake, names, versions)
+        if row is None:
             return None
         values = dict(row)
         request_id, rate, shards = values.pop("request_id"), values.pop("rate"), values.pop("shards")
@@ -97,10 +106,10 @@ class Rebuild:
             stored = await fetch(connection, [want])
         if stored:
             batch = Batch(lease=self._lease, checkpoints=(before,), events=read_events(stored))
-            result = await project(self._read_pool, self._catalog, batch, self._reach)
+            result = await self._projecting.project(batch)
             await self._count(building, len(stored))
-            if result.checkpoints[0].position == before.position:
-                self._not_before = started + _STUCK_PAUSE_SECONDS
+            if all(one.position == before.position for one in result.checkpoints):
+                self._rest(before.tenant_id)
                 return False
         self._pace(building, events=len(stored), started=started)
         if len(stored) == want.limit:
@@ -121,24 +130,36 @@ class Rebuild:
         if building.rate_per_second:
             self._not_before = started + events / building.rate_per_second
 
+    def _rest(self, tenant_id: UUID) -> None:
+        self._rests_until[tenant_id] = time.monotonic() + _STUCK_PAUSE_SECONDS
+
     async def _cut_over(self, building: Building) -> bool:
         one = building.checkpoint
         async with transaction(self._read_pool, tenant_id=None) as connection:
-            await leases.fence(connection, self._lease.shard, self._lease.epoch)
-            old, new = await self._lock_both(connection, one)
+            await leases.fence(connection, self._lease)
+            old, new = await _lock_both(connection, one)
             if new.position < old.position:
                 return False
-            await connection.execute(_FLIP, one.tenant_id, one.name, one.version, one.build)
-            await connection.execute(_MODE, one.tenant_id, one.name, one.version, one.build, "live")
+            if new.parked > old.parked:
+                self._rest(one.tenant_id)
+                return False
+            await connection.execute(_FLIP, *new.id)
+            await connection.execute(_MODE, *new.id, "live")
             if building.keep_old:
-                await connection.execute(_MODE, one.tenant_id, one.name, one.version, old.build, "kept")
+                await connection.execute(_MODE, *old.id, "kept")
             else:
-                await connection.execute(_DROP, one.tenant_id, one.name, one.version, old.build)
+                await connection.execute(_DROP, *old.id)
+                await connection.execute(_LEAVE, *old.id)
             await connection.execute("COMMIT")
         return True
 
-    async def _lock_both(self, connection: Connection, one: Checkpoint) -> tuple[Checkpoint, Checkpoint]:
-        active = await connection.fetchrow(_ACTIVE, one.tenant_id, one.name, one.version)
-        locked = await checkpoint_rows.lock(connection, [Checkpoint(**dict(active)), one])
-        by_build = {checkpoint.build: checkpoint for checkpoint in locked}
-        return by_build[active["build"]], by_build[one.build]
+
+async def _lock_both(connection: Connection, one: Checkpoint) -> tuple[Checkpoint, Checkpoint]:
+    """The build that is read and the one that is to be; only the shard's lease holder changes which is read."""
+    active: int = await connection.fetchval(_ACTIVE, one.tenant_id, one.name, one.version)
+    old_build = BuildId(name=one.name, version=one.version, build=active)
+    old = await checkpoint_rows.lock_one(connection, one.tenant_id, old_build)
+    new = await checkpoint_rows.lock_one(connection, one.tenant_id, one.build_id)
+    assert old is not None, "a build that is read has a checkpoint"
+    assert new is not None, "a build that is filled has a checkpoint"
+    return old, new

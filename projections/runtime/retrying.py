@@ -1,30 +1,47 @@
-"""Trying a parked key again: all of its queued events in order, or none."""
+"""Trying a parked key again: its queued events in order, all of them or, of a long queue, the first."""
 
 import msgspec
 
-from projections.fold import AnyRecorded, Part
 from projections.runtime import checkpoints as checkpoint_rows
 from projections.runtime import leases, parking
-from projections.runtime.batch import CachedRow, Lease
+from projections.runtime.batch import CachedRow, cached_rows
 from projections.runtime.catalog import Catalog, Subject
 from projections.runtime.checkpoints import Checkpoint
-from projections.runtime.folding import WHOLE_TENANT, Changes, RowKey, fold, read_events, scan
+from projections.runtime.errors import REFUSALS, CheckpointMovedError
+from projections.runtime.folding import (
+    WHOLE_TENANT,
+    Changes,
+    Touches,
+    describe,
+    fold,
+    key_name,
+    no_changes,
+    read_events,
+    scan,
+)
+from projections.runtime.leases import Lease
 from projections.runtime.parking import ParkedKey
-from projections.runtime.rows import REFUSALS, load_rows, save_rows
+from projections.runtime.rows import load_rows, save_rows
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.reader import StoredEvent, fetch_positions
-from shared_kernel.views import encode_key
 
-_MAX_QUEUE = 100_000
-"""Positions one attempt takes; a longer queue heals in several attempts only by an operator's rebuild of the tenant."""
+MAX_QUEUE_PART = 2_000
+"""Positions one attempt takes, so that its transaction stays short; the rest goes on waiting, in order."""
 
 
 class Healed(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that is no longer parked: the moved checkpoint, and its row for Redis."""
+    """What a successful attempt came to: the moved checkpoint, and the key's row for Redis."""
 
     checkpoint: Checkpoint
     cached_rows: list[CachedRow]
+
+
+class _Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """The positions of one attempt; `rest` is the first that this attempt leaves waiting."""
+
+    positions: list[int]
+    rest: int | None
 
 
 class Retry:
@@ -36,92 +53,102 @@ class Retry:
         self._catalog = catalog
         self._lease = lease
 
-    async def attempt(self, parked: ParkedKey, checkpoint: Checkpoint) -> Healed | None:
-        """Try once, counting before trying; None where it failed again.
+    async def attempt(self, parked: ParkedKey) -> Healed | None:
+        """Try once, counting before trying, so that a crash counts; None where it failed again.
 
         Raises:
             LeaseLostError: another worker has the shard.
+            CheckpointMovedError: the build is no more.
         """
         subject = self._catalog.subject(parked.name)
-        async with transaction(self._read_pool, tenant_id=None) as connection:
-            await leases.fence(connection, self._lease.shard, self._lease.epoch)
-            await parking.count_attempt(connection, parked)
-            positions = await parking.queued(connection, parked) if parked.key != WHOLE_TENANT else []
-            await connection.execute("COMMIT")
-        if parked.key == WHOLE_TENANT:
-            positions = [parked.first_position]
-        stored = await self._fetch(parked, positions[:_MAX_QUEUE])
+        queue = await self._count(parked)
+        stored = await self._fetch(parked, queue)
         try:
-            return await self._heal(subject, parked, checkpoint, stored)
-        except REFUSALS as error:
-            await self._note(parked, f"{type(error).__name__}: {error}")
-            return None
-
-    async def _fetch(self, parked: ParkedKey, positions: list[int]) -> list[StoredEvent]:
-        async with transaction(self._log_pool, tenant_id=None) as connection:
-            return await fetch_positions(connection, parked.tenant_id, positions)
-
-    async def _heal(
-        self, subject: Subject, parked: ParkedKey, checkpoint: Checkpoint, stored: list[StoredEvent]
-    ) -> Healed | None:
-        runs = read_events(stored)
-        scanned = scan(subject.projection, runs.values(), {parked.tenant_id: parked.first_position - 1})
-        if scanned.stopped:
-            await self._note(parked, scanned.stopped[parked.tenant_id].error)
-            return None
-        touches = {key: parts for key, parts in scanned.touches.items() if encode_key(key[1]) == parked.key}
-        async with transaction(self._read_pool, tenant_id=None) as connection:
-            await leases.fence(connection, self._lease.shard, self._lease.epoch)
-            if parked.key == WHOLE_TENANT:
-                changes, created = Changes(upserts={}, deletes={}, failures={}, queued={}), 0
-            else:
-                changes, created = await self._fold(connection, subject, parked, touches)
-            if changes.failures:
-                await connection.execute("ROLLBACK")
-                await self._note(parked, next(iter(changes.failures.values())).error)
+            runs = read_events(stored)
+            scanned = scan(subject.projection, runs.values(), {parked.tenant_id: parked.first_position - 1})
+            if scanned.stopped:
+                await self._fail(parked, scanned.stopped[parked.tenant_id].error)
                 return None
-            moved = msgspec.structs.replace(
-                checkpoint,
-                revision=checkpoint.revision + 1,
-                rows=checkpoint.rows + created - len(changes.deletes),
-                parked=checkpoint.parked - 1,
-            )
-            await parking.release(connection, parked)
-            await checkpoint_rows.move(connection, [moved])
+            if parked.key == WHOLE_TENANT:
+                return await self._unblock(subject, parked, scanned.touches)
+            touches = {key: parts for key, parts in scanned.touches.items() if key_name(key[1]) == parked.key}
+            return await self._heal(subject, parked, touches, queue)
+        except REFUSALS as error:
+            await self._fail(parked, describe(error))
+            return None
+
+    async def _count(self, parked: ParkedKey) -> _Queue:
+        async with transaction(self._read_pool, tenant_id=None) as connection:
+            await leases.fence(connection, self._lease)
+            await parking.count_attempt(connection, parked)
+            if parked.key == WHOLE_TENANT:
+                queue = _Queue(positions=[parked.first_position], rest=None)
+            else:
+                positions = await parking.queued(connection, parked, limit=MAX_QUEUE_PART + 1)
+                rest = positions.pop() if len(positions) > MAX_QUEUE_PART else None
+                queue = _Queue(positions=positions, rest=rest)
             await connection.execute("COMMIT")
-        return Healed(checkpoint=moved, cached_rows=_cached_rows(subject, checkpoint, changes))
+        return queue
 
-    async def _fold(
-        self,
-        connection: Connection,
-        subject: Subject,
-        parked: ParkedKey,
-        touches: dict[RowKey, list[tuple[Part, AnyRecorded]]],
-    ) -> tuple[Changes, int]:
-        rows = await load_rows(connection, subject, parked.build, touches)
-        changes = fold(subject.projection, touches, rows, lambda _tenant, _key: False)
-        if not changes.failures:
-            await save_rows(connection, subject, parked.build, changes)
-        return changes, sum(1 for key in changes.upserts if key not in rows)
+    async def _fetch(self, parked: ParkedKey, queue: _Queue) -> list[StoredEvent]:
+        async with transaction(self._log_pool, tenant_id=None) as connection:
+            return await fetch_positions(connection, parked.tenant_id, queue.positions)
 
-    async def _note(self, parked: ParkedKey, error: str) -> None:
+    async def _fail(self, parked: ParkedKey, error: str) -> None:
         async with transaction(self._read_pool, tenant_id=None) as connection:
             await parking.note_error(connection, parked, error)
             await connection.execute("COMMIT")
 
+    async def _unblock(self, subject: Subject, parked: ParkedKey, touches: Touches) -> Healed:
+        """Let the tenant on, once folding the event has been seen not to end the process."""
+        async with transaction(self._read_pool, tenant_id=None) as connection:
+            stands = await self._lock(connection, parked)
+            rows = await load_rows(connection, subject, stands.build_id, touches)
+            fold(subject.projection, touches, rows, lambda _tenant, _key: False)
+            await parking.release(connection, parked)
+            moved = await _move(connection, stands, no_changes(), created=0, released=True)
+            await connection.execute("COMMIT")
+        return Healed(checkpoint=moved, cached_rows=[])
 
-def _cached_rows(subject: Subject, checkpoint: Checkpoint, changes: Changes) -> list[CachedRow]:
-    body = subject.projection.view.body
-    if body is None or checkpoint.mode != "live":
-        return []
-    return [
-        CachedRow(
-            name=checkpoint.name,
-            version=checkpoint.version,
-            build=checkpoint.build,
-            key=encode_key(key),
-            position=stored.position,
-            body=body(stored.row),
-        )
-        for (_, key), stored in changes.upserts.items()
-    ]
+    async def _heal(self, subject: Subject, parked: ParkedKey, touches: Touches, queue: _Queue) -> Healed | None:
+        async with transaction(self._read_pool, tenant_id=None) as connection:
+            stands = await self._lock(connection, parked)
+            rows = await load_rows(connection, subject, stands.build_id, touches)
+            changes = fold(subject.projection, touches, rows, lambda _tenant, _key: False)
+            if changes.failures:
+                await connection.execute("ROLLBACK")
+                await self._fail(parked, next(iter(changes.failures.values())).error)
+                return None
+            await save_rows(connection, subject, stands.build_id, changes)
+            if queue.rest is None:
+                await parking.release(connection, parked)
+            else:
+                await parking.advance(connection, parked, queue.rest)
+            created = sum(1 for key in changes.upserts if key not in rows)
+            moved = await _move(connection, stands, changes, created=created, released=queue.rest is None)
+            await connection.execute("COMMIT")
+        noted = cached_rows(moved.build_id, changes) if moved.mode == "live" else []
+        return Healed(checkpoint=moved, cached_rows=[row for _, row in noted])
+
+    async def _lock(self, connection: Connection, parked: ParkedKey) -> Checkpoint:
+        """The checkpoint as it stands: a rebuild moves it without telling whoever else has loaded it."""
+        await leases.fence(connection, self._lease)
+        build = parked.build_id
+        stands = await checkpoint_rows.lock_one(connection, parked.tenant_id, build)
+        if stands is None:
+            message = "the build of a parked key is no more"
+            raise CheckpointMovedError(message)
+        return stands
+
+
+async def _move(
+    connection: Connection, stands: Checkpoint, changes: Changes, *, created: int, released: bool
+) -> Checkpoint:
+    moved = msgspec.structs.replace(
+        stands,
+        revision=stands.revision + 1,
+        rows=stands.rows + created - len(changes.deletes),
+        parked=stands.parked - (1 if released else 0),
+    )
+    await checkpoint_rows.move(connection, [moved])
+    return moved

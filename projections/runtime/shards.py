@@ -7,14 +7,14 @@ from uuid import UUID
 import structlog
 
 from projections.runtime import leases
-from projections.runtime.batch import Lease
-from projections.runtime.drain import DATABASE_FAILURES, DrainParts, ShardDrain
-from projections.runtime.errors import LeaseLostError
+from projections.runtime.drain import DrainParts, ShardDrain
+from projections.runtime.errors import DATABASE_FAILURES, LeaseLostError
+from projections.runtime.leases import Lease
 from shared_kernel.log.partitions import SHARDS
 
-_HEARTBEAT_SECONDS = 1.0
-_STOP_TIMEOUT_SECONDS = 6.0
-"""Above a statement's own bound: a batch that is under way ends or fails by then."""
+_STOP_TIMEOUT_SECONDS = 1.0
+"""A batch under way should end by then. If it does not, its epoch fences it out, and other leases must be renewed."""
+_CONNECTION_TIMEOUT_SECONDS = 2.0
 
 log = structlog.get_logger()
 
@@ -53,33 +53,34 @@ class ShardKeeper:
                     await self._beat()
                 except DATABASE_FAILURES as error:
                     log.warning("heartbeat_failed", error=type(error).__name__)
-                await asyncio.sleep(_HEARTBEAT_SECONDS)
+                await asyncio.sleep(self._parts.times.beat_seconds)
         finally:
             await asyncio.shield(self._leave())
 
     async def _beat(self) -> None:
-        async with self._parts.read_pool.acquire() as connection:
-            live = await leases.heartbeat(connection, self._worker_id)
-            owned = await leases.renew(connection, self._worker_id)
+        times = self._parts.times
+        async with self._parts.read_pool.acquire(timeout=_CONNECTION_TIMEOUT_SECONDS) as connection:
+            live = await leases.heartbeat(connection, self._worker_id, times)
+            owned = await leases.renew(connection, self._worker_id, times)
             share = math.ceil(SHARDS / max(1, live))
             await self._stop(set(self._drains) - set(owned))
             surplus = sorted(owned)[share:]
             if surplus:
                 await self._stop(set(surplus))
                 await leases.release(connection, self._worker_id, surplus)
-                owned = {shard: epoch for shard, epoch in owned.items() if shard not in surplus}
+                owned = {shard: lease for shard, lease in owned.items() if shard not in surplus}
             elif len(owned) < share:
-                owned |= await leases.acquire(connection, self._worker_id, at_most=share - len(owned))
+                owned |= await leases.acquire(connection, self._worker_id, times, at_most=share - len(owned))
         await self._start(owned)
         self._beaten_at = asyncio.get_running_loop().time()
 
-    async def _start(self, owned: dict[int, int]) -> None:
-        for shard, epoch in owned.items():
+    async def _start(self, owned: dict[int, Lease]) -> None:
+        for shard, lease in owned.items():
             held = self._drains.get(shard)
-            if held is not None and held[0].lease.epoch == epoch and not held[1].done():
+            if held is not None and held[0].lease.epoch == lease.epoch and not held[1].done():
                 continue
             await self._stop({shard})
-            drain = ShardDrain(self._parts, Lease(shard=shard, epoch=epoch))
+            drain = ShardDrain(self._parts, lease)
             self._drains[shard] = (drain, asyncio.create_task(self._run(drain), name=f"drain-{shard}"))
 
     async def _run(self, drain: ShardDrain) -> None:
@@ -87,9 +88,6 @@ class ShardKeeper:
             await drain.run()
         except LeaseLostError:
             log.warning("lease_lost", shard=drain.lease.shard, epoch=drain.lease.epoch)
-        except Exception:
-            log.exception("drain_ended", shard=drain.lease.shard)
-            raise
 
     async def _stop(self, shards: set[int]) -> None:
         stopped = [self._drains.pop(shard)[1] for shard in shards if shard in self._drains]
@@ -104,7 +102,7 @@ class ShardKeeper:
         held = set(self._drains)
         await self._stop(held)
         try:
-            async with self._parts.read_pool.acquire() as connection:
+            async with self._parts.read_pool.acquire(timeout=_CONNECTION_TIMEOUT_SECONDS) as connection:
                 await leases.release(connection, self._worker_id, sorted(held))
                 await leases.leave(connection, self._worker_id)
         except DATABASE_FAILURES as error:

@@ -1,6 +1,7 @@
 """Comparing the rows that Redis holds with a fold, each at its own position."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 import msgspec
@@ -14,6 +15,10 @@ from shared_kernel.redis.state import INCARNATION_FIELD
 from shared_kernel.views import Key, encode_key
 
 _ROWS_PER_CALL = 200
+_SHOWN_BYTES = 500
+_LOOKS_AT_DOUBTFUL_ROWS = 5
+_PAUSE_SECONDS = 0.2
+"""Five of them are the longest that a write-through takes before it gives up and the cache begins anew."""
 
 
 class CacheMismatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,59 +43,70 @@ class CachedRows:
         self._redis = redis
 
     async def compare(
-        self, subject: Subject, checkpoint: Checkpoint, folded: dict[Key, AnyStoredRow]
+        self, subject: Subject, checkpoint: Checkpoint, folded: Mapping[Key, AnyStoredRow]
     ) -> CacheComparison:
         """Compare the rows of a fold to `checkpoint` with those in Redis.
 
-        A row that is not in Redis is no difference: readers go to the table. Nor is one newer than the checkpoint: it was
-        written after the snapshot.
+        A row that is not in Redis is no difference: readers go to the table. Nor is one newer than the checkpoint: it
+        was written after the snapshot. One that is older may be on its way, so what differs is looked at again.
 
         Raises:
             RedisUnavailable: Redis is away.
         """
-        keys = TenantKeys(checkpoint.tenant_id)
-        incarnation = await self._redis.call("HGET", keys.state_key(), INCARNATION_FIELD)
+        compared, doubtful = await self._compare_once(subject, checkpoint, folded)
+        for _ in range(_LOOKS_AT_DOUBTFUL_ROWS):
+            if not doubtful:
+                break
+            await asyncio.sleep(_PAUSE_SECONDS)
+            _, doubtful = await self._compare_once(subject, checkpoint, {key: folded[key] for key in doubtful})
+        return CacheComparison(compared=compared, mismatches=tuple(doubtful.values()))
+
+    async def _compare_once(
+        self, subject: Subject, checkpoint: Checkpoint, folded: Mapping[Key, AnyStoredRow]
+    ) -> tuple[int, dict[Key, CacheMismatch]]:
+        """How many of these rows Redis has, and which of them differ."""
+        state_key = TenantKeys(checkpoint.tenant_id).state_key()
+        incarnation = await self._redis.call("HGET", state_key, INCARNATION_FIELD)
         if not isinstance(incarnation, bytes):
-            return CacheComparison(compared=0, mismatches=())
+            return 0, {}
         compared = 0
-        mismatches: list[CacheMismatch] = []
+        mismatches: dict[Key, CacheMismatch] = {}
         for chunk in _chunks(folded.items()):
-            names = [
-                keys.row_key(
-                    incarnation=incarnation.decode(),
-                    projection=checkpoint.name,
-                    version=checkpoint.version,
-                    build=checkpoint.build,
-                    row_key=encode_key(key),
-                )
-                for key, _ in chunk
-            ]
+            names = [_name(checkpoint, incarnation.decode(), key) for key, _ in chunk]
             replies = await self._redis.call("MGET", *names)
             assert isinstance(replies, list)
             for (key, should), stands in zip(chunk, replies, strict=True):
-                if not isinstance(stands, bytes):
-                    continue
-                compared += 1
-                mismatch = _compare(subject, checkpoint, key, should, stands)
-                if mismatch is not None:
-                    mismatches.append(mismatch)
-        return CacheComparison(compared=compared, mismatches=tuple(mismatches))
+                if isinstance(stands, bytes):
+                    compared += 1
+                    mismatch = _mismatch(subject, checkpoint, (key, should), stands)
+                    mismatches |= {} if mismatch is None else {key: mismatch}
+        return compared, mismatches
 
 
-def _compare(
-    subject: Subject, checkpoint: Checkpoint, key: Key, should: AnyStoredRow, stands: bytes
+def _name(checkpoint: Checkpoint, incarnation: str, key: Key) -> str:
+    return TenantKeys(checkpoint.tenant_id).row_key(
+        incarnation=incarnation,
+        projection=checkpoint.name,
+        version=checkpoint.version,
+        build=checkpoint.build,
+        row_key=encode_key(key),
+    )
+
+
+def _mismatch(
+    subject: Subject, checkpoint: Checkpoint, folded: tuple[Key, AnyStoredRow], stands: bytes
 ) -> CacheMismatch | None:
+    key, should = folded
     position, _, body = stands.partition(b"|")
     encode = subject.projection.view.body
-    if encode is None or int(position) > checkpoint.position:
+    if encode is None or (position.isdigit() and int(position) > checkpoint.position):
         return None
     expected = encode(should.row)
-    if int(position) == should.position and body == expected:
+    if position == b"%d" % should.position and body == expected:
         return None
+    should_stand = b"%d|%s" % (should.position, expected)
     return CacheMismatch(
-        key=encode_key(key),
-        stands=f"{stands[:500]!r}",
-        should=f"{b'%d|%s' % (should.position, expected[:480])!r}",
+        key=encode_key(key), stands=f"{stands[:_SHOWN_BYTES]!r}", should=f"{should_stand[:_SHOWN_BYTES]!r}"
     )
 
 

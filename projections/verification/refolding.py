@@ -1,13 +1,22 @@
 """Folding a tenant's log from the beginning, in memory, keeping one part of the keys at a time."""
 
 import zlib
+from collections.abc import Mapping
 from uuid import UUID
 
 import msgspec
 
-from projections.fold import AnyRecorded, Part
 from projections.runtime.catalog import AnyProjection
-from projections.runtime.folding import AnyStoredRow, RowKey, fold, read_events, scan
+from projections.runtime.folding import (
+    AnyStoredRow,
+    RowKey,
+    Touches,
+    Unreadable,
+    fold,
+    key_name,
+    read_events,
+    scan,
+)
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.reader import Want, fetch
@@ -24,42 +33,73 @@ class KeyPart(msgspec.Struct, frozen=True, kw_only=True):
 
     def holds(self, key: Key) -> bool:
         """Whether the key belongs to this part."""
-        return zlib.crc32(encode_key(key).encode()) % self.of == self.number
+        return zlib.crc32(encode_key(key).encode(errors="replace")) % self.of == self.number
 
 
-async def refold(
-    pool: Pool, projection: AnyProjection, tenant_id: UUID, *, until: int, part: KeyPart
-) -> dict[Key, AnyStoredRow]:
-    """The rows of one part of the keys, as the log up to and including position `until` makes them.
+class Refold(msgspec.Struct, frozen=True, kw_only=True):
+    """What the log makes of a projection.
 
-    A key whose fold fails stays as it was before the failing event, as a parked one does.
+    Attributes:
+        rows: by key.
+        failures: keys whose fold failed though they are not parked, and why; `*` where the whole tenant's did.
     """
-    rows: dict[RowKey, AnyStoredRow] = {}
-    failed: set[RowKey] = set()
-    after = 0
-    while after < until:
-        async with transaction(pool, tenant_id=None) as connection:
-            want = Want(tenant_id=tenant_id, after=after, until=until, limit=_EVENTS_PER_FETCH)
-            stored = await fetch(connection, [want])
-        if not stored:
-            break
-        scanned = scan(projection, read_events(stored).values(), {tenant_id: after})
-        touches = {row_key: parts for row_key, parts in scanned.touches.items() if part.holds(row_key[1])}
-        _apply(projection, touches, rows, failed)
-        if scanned.stopped:
-            break
-        after = stored[-1].position
-    return {key: stored_row for (_, key), stored_row in rows.items()}
+
+    rows: dict[Key, AnyStoredRow]
+    failures: dict[str, str]
 
 
-def _apply(
-    projection: AnyProjection,
-    touches: dict[RowKey, list[tuple[Part, AnyRecorded]]],
-    rows: dict[RowKey, AnyStoredRow],
-    failed: set[RowKey],
-) -> None:
-    changes = fold(projection, touches, rows, lambda tenant, key: (tenant, key) in failed)
-    rows.update(changes.upserts)
-    for row_key in changes.deletes:
-        del rows[row_key]
-    failed |= changes.failures.keys()
+class Refolding:
+    """Folds one tenant's log for one projection."""
+
+    def __init__(
+        self, pool: Pool, projection: AnyProjection, tenant_id: UUID, *, parked_from: Mapping[str, int]
+    ) -> None:
+        """Bind what stays the same for every part.
+
+        Args:
+            parked_from: names of parked keys, each with the first position that its row must not show.
+        """
+        self._pool = pool
+        self._projection = projection
+        self._tenant_id = tenant_id
+        self._parked_from = parked_from
+
+    async def refold(self, *, until: int, part: KeyPart) -> Refold:
+        """The rows of one part of the keys, as the log up to and including position `until` makes them."""
+        rows: dict[RowKey, AnyStoredRow] = {}
+        failures: dict[str, str] = {}
+        after = 0
+        while after < until:
+            async with transaction(self._pool, tenant_id=None) as connection:
+                want = Want(tenant_id=self._tenant_id, after=after, until=until, limit=_EVENTS_PER_FETCH)
+                stored = await fetch(connection, [want])
+            if not stored:
+                break
+            scanned = scan(self._projection, read_events(stored).values(), {self._tenant_id: after})
+            self._apply(self._shown(scanned.touches, part), rows, failures)
+            if scanned.stopped:
+                failures["*"] = scanned.stopped[self._tenant_id].error
+                break
+            after = stored[-1].position
+        return Refold(rows={key: stored_row for (_, key), stored_row in rows.items()}, failures=failures)
+
+    def _shown(self, touches: Touches, part: KeyPart) -> Touches:
+        """The touches of this part, without those that wait behind a parked key."""
+        mine = {row_key: parts for row_key, parts in touches.items() if part.holds(row_key[1])}
+        if not self._parked_from:
+            return mine
+        shown: Touches = {}
+        for row_key, parts in mine.items():
+            parked_from = self._parked_from.get(key_name(row_key[1]))
+            kept = [one for one in parts if parked_from is None or one[1].position < parked_from]
+            if kept:
+                shown[row_key] = kept
+        return shown
+
+    def _apply(self, touches: Touches, rows: dict[RowKey, AnyStoredRow], failures: dict[str, str]) -> None:
+        stand: dict[RowKey, AnyStoredRow | Unreadable] = {key: rows[key] for key in touches if key in rows}
+        changes = fold(self._projection, touches, stand, lambda _tenant, key: key_name(key) in failures)
+        rows.update(changes.upserts)
+        for row_key in changes.deletes:
+            del rows[row_key]
+        failures |= {one.key: one.error for one in changes.failures.values()}

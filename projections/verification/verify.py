@@ -1,16 +1,17 @@
-"""Comparing a projection's rows with a fresh fold, online: each tenant in one REPEATABLE READ snapshot, blocking nobody."""
+"""Comparing a projection's rows with a fresh fold, online: each tenant in one snapshot, blocking nobody."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from asyncpg import Record
 
 from projections.runtime.catalog import Catalog, Subject
 from projections.runtime.checkpoints import Checkpoint
-from projections.runtime.folding import AnyStoredRow
+from projections.runtime.folding import AnyStoredRow, describe
 from projections.verification.cached_rows import CachedRows, CacheMismatch
-from projections.verification.refolding import KeyPart, refold
+from projections.verification.refolding import KeyPart, Refolding
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import BEGIN_SNAPSHOT, transaction
 from shared_kernel.views import Key, encode_key
@@ -28,13 +29,17 @@ FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, ve
 WHERE (a.name, a.version) = ($1, $2) AND ($3::uuid IS NULL OR a.tenant_id = $3)
 ORDER BY c.tenant_id
 """
+_PARKED = """
+SELECT key, first_position FROM projection.parked_key
+WHERE (tenant_id, name, version, build) = ($1, $2, $3, $4) AND key <> '*'
+"""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """One column of one row that is not what the log says. `table` is what stands there, `fold` what should.
 
     For a whole row too many or too few, `column` is `*` and the side that lacks it null; a row in Redis has the column
-    `redis`.
+    `redis`; of a key whose fold fails, `fold` says why.
     """
 
     tenant_id: UUID
@@ -45,7 +50,10 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """What a verification found; `identical` means no difference in any row of any tenant."""
+    """What a verification found; `identical` means no difference in any row of any tenant.
+
+    Rows of the `parked` keys are compared with the fold up to the event that they wait at.
+    """
 
     name: str
     version: int
@@ -53,6 +61,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     tenants: int
     rows: int
     cached_rows: int
+    parked: int
     differences: tuple[Difference, ...]
 
 
@@ -82,20 +91,19 @@ class Verifier:
         """
         subject = self._catalog.subject(name)
         tenants = await self._tenants(subject, tenant_id)
-        differences: list[Difference] = []
-        rows = cached = 0
+        found = _Found()
         for done, tenant in enumerate(tenants):
-            found = await self._verify_tenant(subject, tenant, differences)
-            rows, cached = rows + found[0], cached + found[1]
+            await self._verify_tenant(subject, tenant, found)
             self._on_tenant(done + 1, len(tenants))
         return Verification(
             name=subject.name,
             version=subject.version,
-            identical=not differences,
+            identical=not found.differences,
             tenants=len(tenants),
-            rows=rows,
-            cached_rows=cached,
-            differences=tuple(differences[:_MAX_DIFFERENCES]),
+            rows=found.rows,
+            cached_rows=found.cached_rows,
+            parked=found.parked,
+            differences=tuple(found.differences[:_MAX_DIFFERENCES]),
         )
 
     async def _tenants(self, subject: Subject, tenant_id: UUID | None) -> Sequence[UUID]:
@@ -103,60 +111,93 @@ class Verifier:
             active = await connection.fetch(_ACTIVE, subject.name, subject.version, tenant_id)
         return [row["tenant_id"] for row in active]
 
-    async def _verify_tenant(self, subject: Subject, tenant_id: UUID, differences: list[Difference]) -> tuple[int, int]:
+    async def _verify_tenant(self, subject: Subject, tenant_id: UUID, found: "_Found") -> None:
         timeout = f"SET LOCAL idle_in_transaction_session_timeout = '{int(_SNAPSHOT_SECONDS)}s'"
         async with transaction(self._read_pool, begin=BEGIN_SNAPSHOT, tenant_id=None, preamble=timeout) as connection:
             row = await connection.fetchrow(_ACTIVE, subject.name, subject.version, tenant_id)
             if row is None:
-                return 0, 0
+                return
             checkpoint = Checkpoint(**dict(row))
+            parked = {one["key"]: one["first_position"] for one in await connection.fetch(_PARKED, *checkpoint.id)}
+            found.parked += checkpoint.parked
+            refolding = Refolding(self._log_pool, subject.projection, tenant_id, parked_from=parked)
             parts = 1 + checkpoint.rows // _ROWS_IN_MEMORY
-            rows = cached = 0
             for number in range(parts):
                 part = KeyPart(number=number, of=parts)
-                folded = await refold(
-                    self._log_pool, subject.projection, tenant_id, until=checkpoint.position, part=part
-                )
-                rows += len(folded)
-                if self._cached_rows is not None and subject.projection.view.body is not None:
-                    found = await self._cached_rows.compare(subject, checkpoint, folded)
-                    cached += found.compared
-                    differences += [_in_redis(tenant_id, one) for one in found.mismatches]
-                differences += await _compare_table(connection, subject, checkpoint, part, folded)
-        return rows, cached
+                refold = await refolding.refold(until=checkpoint.position, part=part)
+                found.rows += len(refold.rows)
+                found.differences += [_failing(tenant_id, key, error) for key, error in refold.failures.items()]
+                await self._compare_cache(subject, checkpoint, refold.rows, found)
+                table = _Table(connection=connection, subject=subject, checkpoint=checkpoint)
+                found.differences += await table.compare(part, refold.rows)
+
+    async def _compare_cache(
+        self, subject: Subject, checkpoint: Checkpoint, folded: dict[Key, AnyStoredRow], found: "_Found"
+    ) -> None:
+        if self._cached_rows is None or subject.projection.view.body is None:
+            return
+        comparison = await self._cached_rows.compare(subject, checkpoint, folded)
+        found.cached_rows += comparison.compared
+        found.differences += [_in_redis(checkpoint.tenant_id, one) for one in comparison.mismatches]
 
 
-async def _compare_table(
-    connection: Connection,
-    subject: Subject,
-    checkpoint: Checkpoint,
-    part: KeyPart,
-    folded: dict[Key, AnyStoredRow],
-) -> list[Difference]:
-    """The differences of one part, taking each row that stands in the table out of `folded`; what remains is missing."""
-    tenant_id, codec = checkpoint.tenant_id, subject.codec
-    differences: list[Difference] = []
-    async for record in connection.cursor(codec.select_all, tenant_id, checkpoint.build, prefetch=_ROWS_PER_FETCH):
-        key = codec.key_of_record(record)[1]
-        if part.holds(key):
-            differences += _compare_row(tenant_id, key, codec.decode(record), folded.pop(key, None))
-    for key in folded:
-        missing = Difference(tenant_id=tenant_id, key=encode_key(key), column="*", table=None, fold="a row")
-        differences.append(missing)
-    return differences
+class _Found:
+    """What has been found so far, tenant after tenant."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.cached_rows = 0
+        self.parked = 0
+        self.differences: list[Difference] = []
+
+
+class _Table:
+    """One tenant's rows of one build, as the snapshot shows them."""
+
+    def __init__(self, *, connection: Connection, subject: Subject, checkpoint: Checkpoint) -> None:
+        self._connection = connection
+        self._codec = subject.codec
+        self._tenant_id = checkpoint.tenant_id
+        self._build = checkpoint.build
+
+    async def compare(self, part: KeyPart, folded: dict[Key, AnyStoredRow]) -> list[Difference]:
+        """The differences of one part; takes each row that stands in the table out of `folded`, and the rest is missing."""
+        differences: list[Difference] = []
+        rows = self._connection.cursor(self._codec.select_all, self._tenant_id, self._build, prefetch=_ROWS_PER_FETCH)
+        async for record in rows:
+            key = self._codec.key_of_record(record)[1]
+            if part.holds(key):
+                differences += self._compare_record(key, record, folded.pop(key, None))
+        for key in folded:
+            differences.append(_whole(self._tenant_id, key, table=None, fold="a row"))
+        return differences
+
+    def _compare_record(self, key: Key, record: Record, should: AnyStoredRow | None) -> list[Difference]:
+        try:
+            stands = self._codec.decode(record)
+        except (msgspec.MsgspecError, TypeError) as error:
+            return [_whole(self._tenant_id, key, table=f"cannot be read: {describe(error)}", fold="a row")]
+        return _compare_row(self._tenant_id, key, stands, should)
+
+
+def _whole(tenant_id: UUID, key: Key, *, table: str | None, fold: str | None) -> Difference:
+    return Difference(tenant_id=tenant_id, key=encode_key(key), column="*", table=table, fold=fold)
+
+
+def _failing(tenant_id: UUID, key: str, error: str) -> Difference:
+    return Difference(tenant_id=tenant_id, key=key, column="*", table="a row that is not parked", fold=error)
 
 
 def _compare_row(tenant_id: UUID, key: Key, stands: AnyStoredRow, should: AnyStoredRow | None) -> list[Difference]:
-    name = encode_key(key)
     if should is None:
-        return [Difference(tenant_id=tenant_id, key=name, column="*", table="a row", fold=None)]
+        return [_whole(tenant_id, key, table="a row", fold=None)]
     if stands == should:
         return []
     before, after = msgspec.structs.asdict(stands.row), msgspec.structs.asdict(should.row)
     pairs = [(column, value, after[column]) for column, value in before.items()]
     pairs.append(("position", stands.position, should.position))
     return [
-        Difference(tenant_id=tenant_id, key=name, column=column, table=table, fold=fold)
+        Difference(tenant_id=tenant_id, key=encode_key(key), column=column, table=table, fold=fold)
         for column, table, fold in pairs
         if table != fold
     ]
