@@ -21,6 +21,7 @@ from projections.runtime.leases import Lease, LeaseTimes
 from projections.runtime.progress import Progress
 from projections.runtime.rebuilding import Rebuild
 from projections.runtime.retrying import Retry
+from projections.runtime.tracing import log_projected
 from projections.runtime.turns import ShardTenants, Turn
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
@@ -182,6 +183,7 @@ class ShardDrain:
         self._pace(events=result.events, seconds=time.monotonic() - started)
         newly_parked = self._tenants.move(result.checkpoints)
         await self._write_through(list(events), result.cached_rows)
+        log_projected(events.values())
         if newly_parked:
             await self._load(newly_parked)
         return True
