@@ -1,0 +1,1 @@
+"""ShelfWise beside its floors and its peers, in one run on one machine: `python -m benchmarks`."""

@@ -1,0 +1,1 @@
+"""Load: what to ask, the two ways to ask it, and what came back."""

@@ -1,0 +1,45 @@
+"""Gives the peer the same orders as ShelfWise's first store, by COPY."""
+
+import random
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from benchmarks.peers.fastapi_orm import Model
+from benchmarks.stores import ON_HAND, PRICE_MINOR, BenchStore, placed, times
+
+
+def orm_url(url: str) -> str:
+    """The same database, for SQLAlchemy on asyncpg."""
+    return urlunsplit(urlsplit(url)._replace(scheme="postgresql+asyncpg"))
+
+
+async def load_peer(url: str, store: BenchStore) -> None:
+    """Create the peer's tables, and fill them."""
+    engine = create_async_engine(orm_url(url))
+    async with engine.begin() as connection:
+        await connection.run_sync(Model.metadata.create_all)
+    await engine.dispose()
+    connection = await asyncpg.connect(url)
+    try:
+        editions = [(one, f"The Book of {one.hex[-8:]}", PRICE_MINOR, ON_HAND) for one in store.edition_ids]
+        await connection.copy_records_to_table("edition", records=editions)
+        await _copy_orders(connection, store)
+        await connection.execute("VACUUM ANALYZE")
+    finally:
+        await connection.close()
+
+
+async def _copy_orders(connection: asyncpg.Connection, store: BenchStore) -> None:
+    pick = random.Random(0)  # noqa: S311  # the same orders as the store's; nothing is secured by it
+    orders, lines = [], []
+    for number, at in enumerate(times(store.orders, days=365)):
+        event = placed(store, number, pick=pick)
+        orders.append((event.order_id, event.number, at, "placed", event.channel, event.total_minor))
+        lines += [
+            (one.line_id, event.order_id, one.edition_id, one.quantity, one.unit_price_minor, one.total_minor)
+            for one in event.lines
+        ]
+    await connection.copy_records_to_table("customer_order", records=orders)
+    await connection.copy_records_to_table("order_line", records=lines)

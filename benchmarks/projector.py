@@ -1,0 +1,75 @@
+"""ShelfWise's own projector, run beside a benchmark, and waiting until it has projected everything."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from benchmarks.place import Place
+from benchmarks.processes import running, tail
+
+_BEHIND = """
+SELECT coalesce(sum(h.position), 0)::bigint AS heads, count(*) AS tenants FROM log.tenant_head h
+"""
+_REACHED = """
+SELECT coalesce(sum(reached), 0)::bigint AS reached, coalesce(min(projections), 0) AS projections FROM (
+    SELECT c.tenant_id, min(c.position) AS reached, count(*) AS projections
+    FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
+    GROUP BY c.tenant_id) each
+"""
+_POLL_SECONDS = 0.05
+
+
+class ProjectorBehind(Exception):
+    """The projector did not reach the log's heads in time."""
+
+
+def projector_log(folder: Path) -> Path:
+    """What the projector says."""
+    return folder / "projector.log"
+
+
+@contextmanager
+def projector(place: Place, folder: Path, *, core: int | None = None) -> Iterator[int]:
+    """Have the projector run, on any core unless told; yields its process id."""
+    log = projector_log(folder)
+    program = [sys.executable, "-m", "projections.worker"]
+    with running(program, core=core, variables=place.projector(), log=log) as pid:
+        yield pid
+
+
+def wait_until_projected(place: Place, log: Path, *, seconds: float) -> None:
+    """Return once every projection of every store has reached its head.
+
+    Raises:
+        ProjectorBehind: not within `seconds`.
+    """
+    try:
+        asyncio.run(_wait(place, seconds))
+    except TimeoutError as error:
+        raise ProjectorBehind(f"{error}: {tail(log)}") from error
+
+
+async def lag(place: Place) -> int:
+    """Events that the slowest projection of each store has not seen, over all stores."""
+    write, read = await asyncpg.connect(place.write_admin_url), await asyncpg.connect(place.read_admin_url)
+    try:
+        heads = await write.fetchval(_BEHIND)
+        return int(heads) - int(await read.fetchval(_REACHED))
+    finally:
+        await write.close()
+        await read.close()
+
+
+async def _wait(place: Place, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    behind = await lag(place)
+    while behind:
+        if loop.time() > deadline:
+            raise TimeoutError(f"{behind} events behind after {seconds:.0f} s")
+        await asyncio.sleep(_POLL_SECONDS)
+        behind = await lag(place)
