@@ -12,6 +12,7 @@ from litestar import Litestar
 
 from shared_kernel.access.roles import Role
 from shared_kernel.database.roles import DatabaseRole
+from shared_kernel.http.app_factory import Application
 from shared_kernel.rate_limits.settings import RateLimitSettings
 from shared_kernel.tenancy import Tenant
 from tests.builders.write_side import WriteSide, open_write_side
@@ -66,18 +67,26 @@ class WriteApi:
 
 
 @asynccontextmanager
-async def open_write_api(servers: Servers, *, limits: RateLimitSettings = ROOMY) -> AsyncIterator[WriteApi]:
+async def open_write_api(
+    servers: Servers, *, limits: RateLimitSettings = ROOMY, redis_url: str | None = None
+) -> AsyncIterator[WriteApi]:
     """The API on the test's own servers."""
     settings = WriteApiSettings(
         write_database_url=servers.url_as(DatabaseRole.WRITE_API),
-        redis_url=servers.redis_url,
+        redis_url=redis_url or servers.redis_url,
         secret_key=servers.secret_key,
     )
     app = create_app(settings, Overrides(limits=limits))
-    async with open_write_side(servers) as write_side, _running(app.litestar):
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]  # it is ASGI
-        async with httpx.AsyncClient(transport=transport, base_url="http://store") as client:
-            yield WriteApi(client=client, write_side=write_side, key=await _key(write_side, Role.OWNER))
+    async with open_write_side(servers) as write_side, running_client(app) as client:
+        yield WriteApi(client=client, write_side=write_side, key=await _key(write_side, Role.OWNER))
+
+
+@asynccontextmanager
+async def running_client(app: Application) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application that lives as long as the block."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]  # it is ASGI
+    async with _running(app.litestar), httpx.AsyncClient(transport=transport, base_url="http://store") as client:
+        yield client
 
 
 @asynccontextmanager

@@ -47,8 +47,13 @@ async def test_a_store_sells_a_book(write_api: WriteApi) -> None:
     back = _made(await write_api.post(f"/orders/{data['id']}/returns", part))
     assert back["total"] == money(899)
     assert back["order_id"] == data["id"]
+    returned = (await write_api.write_side.log())[-2].payload
+    assert (returned["order_id"], returned["order_status"]) == (data["id"], "fulfilled")
     too_much = {"lines": [{"line_id": data["lines"][0]["line_id"], "quantity": 3}]}
     assert (await write_api.post(f"/orders/{data['id']}/returns", too_much)).status_code == 409
+    rest = {"lines": [{"line_id": data["lines"][0]["line_id"], "quantity": 2}]}
+    _made(await write_api.post(f"/orders/{data['id']}/returns", rest))
+    assert (await write_api.write_side.log())[-2].payload["order_status"] == "returned"
 
 
 async def test_a_cancelled_order_gives_its_copies_back(write_api: WriteApi) -> None:
@@ -153,7 +158,7 @@ async def test_of_two_writers_on_one_version_one_is_told(write_api: WriteApi) ->
 
 
 async def test_a_retry_gets_the_first_answer(write_api: WriteApi) -> None:
-    """Status, headers and body, also where the body is spelled in another order; another request with the key is 422."""
+    """Status, headers, body, however the body is spelled; another request with the key is 422."""
     location, edition = await _shelf(write_api)
     body = order(location, (edition, 2))
     first = await write_api.post("/orders", body, key='"the key"')

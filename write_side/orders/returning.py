@@ -59,8 +59,7 @@ async def return_from_order(order_id: UUID, command: ReturnFromOrder, work: Unit
     changed = _after_return(order, quantities)
     event = goods_returned(
         return_id=work.new_id(),
-        order=order_id,
-        order_status=changed.status,
+        order=changed,
         location=(order.location_id, order.location_name),
         channel=order.channel,
         currency=order.currency,
@@ -71,23 +70,21 @@ async def return_from_order(order_id: UUID, command: ReturnFromOrder, work: Unit
     return await _take_back(event, ledger, work)
 
 
-def goods_returned(  # noqa: PLR0913 - the event has this many parts
+def goods_returned(
     *,
     return_id: UUID,
-    order: UUID | None,
+    order: Order | None,
     location: tuple[UUID, str],
     channel: str,
     currency: str,
     lines: Sequence[OrderedLine],
-    order_status: str | None = None,
     source: str | None = None,
 ) -> GoodsReturned:
     """The event of lines that came back, with their sums."""
     total = total_of(lines)
     return GoodsReturned(
         return_id=return_id,
-        order_id=order,
-        order_status=order_status,
+        order_id=order.order_id if order else None,
         location_id=location[0],
         location_name=location[1],
         channel=channel,
@@ -97,6 +94,7 @@ def goods_returned(  # noqa: PLR0913 - the event has this many parts
         tax_minor=total.tax_minor,
         total_minor=total.total_minor,
         source=source,
+        order_status=order.status if order else None,
     )
 
 
