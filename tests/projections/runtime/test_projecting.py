@@ -1,18 +1,55 @@
 """The runtime on real servers: what is in the log comes to stand in the tables."""
 
 import asyncpg
+import pytest
 
 from projections.registry import PROJECTIONS
-from tests.builders.order_log import EMMA, PERSUASION, OrderLog, id_of, line
+from projections.runtime import checkpoints as checkpoint_rows
+from projections.runtime import leases
+from projections.runtime.batch import Batch, project
+from projections.runtime.checkpoints import Checkpoint
+from projections.runtime.errors import CheckpointMovedError, LeaseLostError
+from projections.runtime.fault_points import carry_on
+from projections.runtime.folding import read_events
+from shared_kernel.database.transactions import transaction
+from shared_kernel.log.partitions import shard_of
+from shared_kernel.log.reader import StoredEvent, Want, fetch
 from tests.builders.log_rows import write_log
-from tests.eventually import eventually
-from tests.projections.runtime.conftest import running_projector
+from tests.builders.order_log import EMMA, PERSUASION, OrderLog, id_of, line
+from tests.builders.projecting import (
+    Runtime,
+    assert_identical,
+    dump_read_database,
+    open_runtime,
+    projected,
+    running_projector,
+)
 from tests.servers import Servers
 
+STORE = id_of("one")
 
-async def positions(admin: asyncpg.Connection) -> set[int]:
-    """The checkpoints of all projections."""
-    return {row["position"] for row in await admin.fetch("SELECT position FROM projection.checkpoint")}
+
+def store_log(store: str) -> OrderLog:
+    """Two orders of a store."""
+    log = OrderLog(id_of(store))
+    log.place("first", [line(EMMA), line(PERSUASION, 2)])
+    log.place("second", [line(EMMA)])
+    return log
+
+
+async def enrolled(runtime: Runtime) -> tuple[Checkpoint, ...]:
+    """The store's checkpoints as they stand, begun if they were not."""
+    async with transaction(runtime.read_pool, tenant_id=None) as connection:
+        await checkpoint_rows.enrol(connection, runtime.catalog, [STORE])
+        loaded = await checkpoint_rows.load(connection, runtime.catalog, [STORE])
+        await connection.execute("COMMIT")
+    return tuple(loaded)
+
+
+async def stored(runtime: Runtime) -> list[StoredEvent]:
+    """The store's whole log."""
+    async with transaction(runtime.log_pool, tenant_id=None) as connection:
+        return await fetch(connection, [Want(tenant_id=STORE, after=0, limit=100)])
 
 
 async def test_every_projection_reaches_the_head_of_every_tenant(
@@ -20,14 +57,68 @@ async def test_every_projection_reaches_the_head_of_every_tenant(
 ) -> None:
     """Two stores' orders are listed, each under its own tenant."""
     for store in ("one", "two"):
-        log = OrderLog(id_of(store))
-        log.place("first", [line(EMMA), line(PERSUASION, 2)])
-        log.place("second", [line(EMMA)])
-        await write_log(servers.write_admin_url, log.events)
+        await write_log(servers.write_admin_url, store_log(store).events)
     async with running_projector(servers):
-        await eventually(
-            lambda: read_admin.fetch("SELECT * FROM projection.checkpoint WHERE position = 2"),
-            lambda rows: len(rows) == 2 * len(PROJECTIONS),
-        )
+        await projected(servers)
     listed = await read_admin.fetch("SELECT tenant_id, count(*) AS orders FROM read.order_list__v1 GROUP BY 1")
     assert {row["tenant_id"]: row["orders"] for row in listed} == {id_of("one"): 2, id_of("two"): 2}
+    await assert_identical(servers)
+
+
+async def test_redelivered_events_change_nothing(servers: Servers) -> None:
+    """A batch from checkpoints that have moved is refused whole; one from where they stand folds nothing twice."""
+    await write_log(servers.write_admin_url, store_log("one").events)
+    async with open_runtime(servers, PROJECTIONS) as runtime:
+        lease = await runtime.lease(shard_of(STORE))
+        before = await enrolled(runtime)
+        batch = Batch(lease=lease, checkpoints=before, events=read_events(await stored(runtime)))
+        await project(runtime.read_pool, runtime.catalog, batch, carry_on)
+        done = await dump_read_database(servers)
+        with pytest.raises(CheckpointMovedError):
+            await project(runtime.read_pool, runtime.catalog, batch, carry_on)
+        again = Batch(lease=lease, checkpoints=await enrolled(runtime), events=batch.events)
+        await project(runtime.read_pool, runtime.catalog, again, carry_on)
+    assert len(done["read.order_list__v1"]) == 2
+    assert await dump_read_database(servers) == done
+
+
+async def test_a_lost_lease_changes_nothing(servers: Servers) -> None:
+    """Of two epochs only the newer one's batch is committed."""
+    await write_log(servers.write_admin_url, store_log("one").events)
+    async with open_runtime(servers, PROJECTIONS) as runtime:
+        old = await runtime.lease(shard_of(STORE), seconds=0)
+        new = await runtime.lease(shard_of(STORE))
+        batch = Batch(lease=old, checkpoints=await enrolled(runtime), events=read_events(await stored(runtime)))
+        empty = await dump_read_database(servers)
+        with pytest.raises(LeaseLostError):
+            await project(runtime.read_pool, runtime.catalog, batch, carry_on)
+        assert await dump_read_database(servers) == empty
+        current = Batch(lease=new, checkpoints=batch.checkpoints, events=batch.events)
+        await project(runtime.read_pool, runtime.catalog, current, carry_on)
+    assert await dump_read_database(servers) != empty
+
+
+async def test_a_batch_under_way_keeps_its_shard_and_lets_it_be_renewed(servers: Servers) -> None:
+    """An expired lease cannot be taken while a transaction is fenced by it, but its owner can renew it."""
+    async with open_runtime(servers, ()) as runtime:
+        lease = await runtime.lease(0, seconds=0)
+        async with transaction(runtime.read_pool, tenant_id=None) as connection:
+            await leases.fence(connection, lease)
+            owner = await connection.fetchval("SELECT owner FROM projection.lease WHERE shard = 0")
+            async with runtime.read_pool.acquire() as other:
+                times = leases.LeaseTimes()
+                taken = await leases.acquire(other, id_of("another worker"), times, at_most=16)
+                renewed = await leases.renew(other, owner, times)
+    assert 0 not in taken
+    assert renewed[0].epoch == lease.epoch
+
+
+async def test_a_changed_shape_without_a_new_version_is_refused(servers: Servers) -> None:
+    """A projector does not start on a table that another shape of the same version has made."""
+    async with open_runtime(servers, ()) as runtime, runtime.read_pool.acquire() as connection:
+        columns = [{"name": name, "type": "UUID", "nullable": False} for name in ("tenant_id", "build", "id")]
+        spec = '{"table": "thing__v1", "columns": %s, "primary_key": ["tenant_id", "build", "id"], "indexes": []}'
+        first = spec % str(columns).replace("'", '"').replace("False", "false")
+        await connection.execute("SELECT projection.create_table($1::jsonb)", first.replace('build", "type": "UUID', 'build", "type": "INTEGER'))
+        with pytest.raises(asyncpg.DuplicateTableError, match="new version"):
+            await connection.execute("SELECT projection.create_table($1::jsonb)", first)
