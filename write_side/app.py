@@ -40,6 +40,8 @@ from write_side.tenants.authentication import authenticate, is_known_origin
 
 API_PATH: Final = "/api/v1"
 _ARQ_TIMEOUT_SECONDS: Final = 2.0
+_CANCELLATIONS: Final = 3
+_CANCELLATION_SECONDS: Final = 0.5
 _DEFAULT_LIMITS: Final = RateLimitSettings()
 
 
@@ -224,8 +226,12 @@ async def _redis_doorbell(stack: AsyncExitStack, redis: MultiplexedRedis, redis_
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    # More than once: redis-py swallows a cancellation that comes while it connects, and goes on for good.
+    for _ in range(_CANCELLATIONS):
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCELLATION_SECONDS)
+        if task.done():
+            return
 
 
 def __getattr__(name: str) -> Application:
