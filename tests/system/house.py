@@ -19,7 +19,7 @@ import httpx
 import msgspec
 
 from operations.servers.ports import choose_port
-from operations.servers.valkey import RunningValkey, stop_valkey
+from operations.servers.valkey import RunningValkey
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.process import die_with_parent
 from tests.eventually import eventually
@@ -61,7 +61,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
 
     servers: Servers
     folder: Path
-    valkeys: list[RunningValkey]
+    valkey: RunningValkey
     write_api: Deployable
     read_api: Deployable
     projector: Deployable
@@ -73,17 +73,6 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     def logs(self) -> dict[str, str]:
         """What each of them has logged."""
         return {one.name: one.log.read_text(errors="replace") for one in self.deployables()}
-
-    def stop_redis(self) -> None:
-        """Redis goes away."""
-        stop_valkey(self.valkeys.pop())
-
-    def start_redis(self, stack: ExitStack) -> None:
-        """Redis comes back, empty, at its old address."""
-        port = int(self.servers.redis_url.rpartition(":")[2].partition("/")[0])
-        running, url = stack.enter_context(own_valkey(self.folder, preferred_port=port))
-        assert url == self.servers.redis_url
-        self.valkeys.append(running)
 
 
 @contextmanager
@@ -111,7 +100,7 @@ def _open(run: Run, folder: Path, stack: ExitStack) -> House:
     runner.run(_all_ready(started))
     write_api, read_api, projector = started
     return House(
-        servers=servers, folder=folder, valkeys=[valkey], write_api=write_api, read_api=read_api, projector=projector
+        servers=servers, folder=folder, valkey=valkey, write_api=write_api, read_api=read_api, projector=projector
     )
 
 

@@ -135,9 +135,9 @@ class Visitor:
         return position(await self.post("/stock/receipts", {"location_id": location_id, "lines": [line]}))
 
     async def shelf(self, quantity: int = 1000) -> tuple[str, str]:
-        """A location and an edition with so many copies there."""
+        """A location and an edition with so many copies there, which the read side shows."""
         location_id, edition_id = await self.location(), await self.edition()
-        await self.receive(location_id, edition_id, quantity)
+        await self.ask(f"/stock/{edition_id}", at=await self.receive(location_id, edition_id, quantity))
         return location_id, edition_id
 
 
