@@ -4,16 +4,19 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from benchmarks import machine, reading, writing
 from benchmarks.load.running import LoadGenerator
 from benchmarks.machine import Cores, choose_cores
 from benchmarks.place import Site, open_site
+from benchmarks.projecting import measure as projecting
 from benchmarks.report import Report, markdown, write
 from benchmarks.rounds import FULL, QUICK, Effort, Row, note
 from benchmarks.targets import TARGETS
 
 Measure = Callable[[Site, LoadGenerator, Cores, Effort], list[Row]]
-PARTS: Mapping[str, Measure] = {"read": reading.measure, "write": writing.measure}
+PARTS: Mapping[str, Measure] = {"read": reading.measure, "write": writing.measure, "project": projecting.measure}
 
 
 def main() -> None:
@@ -24,6 +27,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="instead of three")
     arguments = parser.parse_args()
     effort = QUICK if arguments.quick else FULL
+    if arguments.rounds:
+        effort = msgspec.structs.replace(effort, rounds=arguments.rounds)
     parts = {name: part for name, part in PARTS.items() if arguments.only in ("", name)}
     report = run(parts, effort)
     sys.stdout.write(markdown(report))

@@ -1,4 +1,4 @@
-"""Become another program, on one core, ending with whoever asked: `python -m benchmarks.pinned PARENT CORE PROGRAM …`."""
+"""Become another program, on one core, ending with its parent: `python -m benchmarks.pinned PARENT CORE PROGRAM …`."""
 
 import os
 import sys

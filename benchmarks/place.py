@@ -1,4 +1,4 @@
-"""Where a benchmark runs: embedded servers with durable settings, pairs of migrated databases, and a scratch database."""
+"""Where a benchmark runs: embedded servers with durable settings, pairs of migrated databases, scratch databases."""
 
 import asyncio
 import shutil

@@ -25,7 +25,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return Checked(
             name=self.name,
             value=value,
-            target=("≤ " if self.at_most else "≥ ") + f"{self.bound:g} × {self.over}",
+            target=("≤ " if self.at_most else "≥ ") + f"{self.bound:g} times {self.over}",
             ok=value <= self.bound if self.at_most else value >= self.bound,
         )
 

@@ -1,7 +1,7 @@
 """A bare Litestar handler that places an order by hand in four round trips, into ShelfWise's own tables.
 
-Order, lines, conditional stock, idempotency row, audit row, counter and four events, so that the same projector projects
-them. No authentication, no validation, no limits, no replay, no metrics, no log line.
+Order, lines, conditional stock, idempotency row, audit row, counter and four events, which the same projector projects.
+No authentication, no validation, no limits, no replay, no metrics, no log line.
 """
 
 import asyncio
@@ -143,7 +143,10 @@ async def _keep(
     ordered = tuple(_ordered(row) for row in rows)
     total = sum(line.total_minor for line in ordered)
     number = f"SW-{order_id.hex[-10:-5].upper()}-{order_id.hex[-5:].upper()}"
-    events = [_placed(wanted, order_id, number, ordered, total), *(_reserved(wanted, order_id, row) for row in rows)]
+    events = [
+        _placed(wanted, order_id, number=number, lines=ordered, total=total),
+        *(_reserved(wanted, order_id, row) for row in rows),
+    ]
     time = StoreTime(date=now.date(), hour=now.hour, utc_offset_minutes=0)
     body = _encode({"id": order_id, "number": number, "total_minor": total})
     await connection.execute(
@@ -194,7 +197,7 @@ def _ordered(row: asyncpg.Record) -> OrderedLine:
     )
 
 
-def _placed(wanted: Wanted, order_id: UUID, number: str, lines: tuple[OrderedLine, ...], total: int) -> Event:
+def _placed(wanted: Wanted, order_id: UUID, *, number: str, lines: tuple[OrderedLine, ...], total: int) -> Event:
     return OrderPlaced(
         order_id=order_id,
         number=number,

@@ -3,7 +3,7 @@
 import msgspec
 
 MARK = b"@@@@@@@@@@@@"
-"""Stands in a request for a number that no other request has, with as many digits; a shorter run, for its last digits."""
+"""Stands in a request for a number that no other request has, of as many digits; half of it, for its last six."""
 SHORT_MARK = b"@@@@@@"
 
 
