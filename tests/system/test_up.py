@@ -1,0 +1,173 @@
+"""`shelfwise up` from outside: one port, children that come back, and nothing left behind."""
+
+import datetime as dt
+import json
+import os
+import signal
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from tests.command_line import CommandLine, Up, children_of, on_servers, wait_until_gone
+from tests.eventually import eventually
+from tests.servers import Servers
+
+_STORE = ("tenants", "create", "Harbour Books", "--slug", "harbour", "--currency", "GBP", "--timezone", "Europe/London")
+
+
+def _ask(up: Up, path: str, *, key: str | None = None, body: object = None, **headers: str) -> tuple[int, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    fields = {"Content-Type": "application/json", "Idempotency-Key": path, **headers}
+    if key is not None:
+        fields["Authorization"] = f"Bearer {key}"
+    request = urllib.request.Request(up.url + path, data=data, headers=fields)  # noqa: S310 - http, to ourselves
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310 - the same
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+async def _is_ready(up: Up) -> bool:
+    try:
+        return _ask(up, "/health/ready")[0] == 200
+    except OSError:
+        return False
+
+
+def test_both_sides_answer_on_one_port_and_end_with_ctrl_c(servers: Servers, tmp_path: Path) -> None:
+    """A command's effect is read back at its position; SIGINT ends every process, with exit code 0."""
+    shelfwise = on_servers(servers, tmp_path)
+    with shelfwise.up("--workers", "2") as up:
+        assert _ask(up, "/health/ready")[0] == 200
+        shelfwise.answer(*_STORE)
+        key = shelfwise.answer("keys", "create", "--tenant", "harbour", "--role", "owner")["key"]
+        status, placed = _ask(up, "/api/v1/locations", key=key, body={"name": "Quay", "kind": "shop"})
+        assert (status, placed["success"]) == (201, True)
+        fresh = {"ShelfWise-Min-Position": f"{_positions(shelfwise)['head']}", "Prefer": "wait=10"}
+        status, listed = _ask(up, "/api/v1/locations", key=key, **fresh)
+        assert (status, [one["name"] for one in listed["data"]]) == (200, ["Quay"])
+        assert {one["ok"] for one in shelfwise.answer("doctor")["checks"]} == {True}
+        family = children_of(up.process.pid)
+        assert len(family) == 3
+        assert up.end() == 0
+        wait_until_gone(family)
+
+
+def _positions(shelfwise: CommandLine) -> Any:  # noqa: ANN401 - decoded JSON
+    (status,) = shelfwise.answer("projections", "status", "locations", "--tenant", "harbour")["projections"]
+    return status
+
+
+async def test_a_projection_is_seen_rebuilt_and_verified(servers: Servers, tmp_path: Path) -> None:
+    """A row that was tampered with is found, with what it should be; a rebuild makes it right again."""
+    shelfwise = on_servers(servers, tmp_path)
+    shelfwise.answer(*_STORE)
+    # Nobody projects: the command runs a projector itself for as long as it takes.
+    built = shelfwise.answer("projections", "rebuild", "store")
+    assert (built["name"], built["identical"], built["events"]) == ("store", True, 1)
+    assert built["to_build"] > built["from_build"]
+    (status,) = shelfwise.answer("projections", "status", "store")["projections"]
+    assert (status["state"], status["tenants"], status["rows"], status["lag_events"]) == ("current", 1, 1, 0)
+    connection = await asyncpg.connect(servers.read_admin_url)
+    await connection.execute("UPDATE read.store__v1 SET name = 'Somebody else'")
+    await connection.close()
+    tampered = shelfwise.run("projections", "verify", "store", "--json")
+    assert tampered.code == 1
+    difference = next(one for one in tampered.answer["differences"] if one["column"] == "name")
+    assert (difference["table"], difference["fold"]) == ("Somebody else", "Harbour Books")
+    assert shelfwise.answer("projections", "rebuild", "store", "--tenant", "harbour")["identical"]
+    assert shelfwise.answer("projections", "verify", "store")["identical"]
+
+
+async def test_a_killed_child_comes_back(servers: Servers, tmp_path: Path) -> None:
+    """Kill -9 of the API and of the projector: ready again, with other processes."""
+    shelfwise = on_servers(servers, tmp_path)
+    with shelfwise.up() as up:
+        before = children_of(up.process.pid)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        wait_until_gone(before)
+
+        async def seen() -> bool:
+            return len(set(children_of(up.process.pid)) - set(before)) == 2 and await _is_ready(up)
+
+        await eventually(seen, within_seconds=60)
+
+
+def test_kill_9_leaves_no_process_behind(reachable_folder: Path) -> None:
+    """The API, the projector, PostgreSQL and Valkey all end when `up` is gone without a word."""
+    shelfwise = CommandLine(reachable_folder / "data", {})
+    with shelfwise.up() as up:
+        ours = [up.process.pid, *children_of(up.process.pid)]
+        (postgres,) = _in_folder(reachable_folder)
+        keeper = _parent_of(postgres)
+        keepers_servers = children_of(keeper)
+        assert (len(ours), len(keepers_servers)) == (3, 2)
+        family = [*ours, keeper, *keepers_servers]
+        os.kill(up.process.pid, signal.SIGKILL)
+        wait_until_gone(family, within_seconds=40)
+        assert not _in_folder(reachable_folder)
+
+
+def _in_folder(folder: Path) -> list[int]:
+    """Every process whose command line names a folder: its PostgreSQL's does."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                arguments = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue  # it ended while we looked
+            if os.fsencode(folder) in arguments:
+                found.append(int(entry.name))
+    return found
+
+
+def _parent_of(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[1])
+
+
+def test_a_taken_port_is_told_in_a_sentence(servers: Servers, tmp_path: Path) -> None:
+    """Exit 1, and what to do."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = on_servers(servers, tmp_path).run("up", "--port", f"{port}")
+    assert (done.code, done.stdout) == (1, "")
+    assert done.stderr == f"shelfwise: port {port} is taken: end what listens there, or choose another with --port\n"
+
+
+def test_the_demo_shows_ninety_days(servers: Servers, tmp_path: Path) -> None:
+    """Two stores whose keys open them, with figures to look at; started again, the same keys and no second history."""
+    shelfwise = on_servers(servers, tmp_path)
+    with shelfwise.up("--demo") as up:
+        stores = up.answer["stores"]
+        assert [store["slug"] for store in stores] == ["harbour-books", "librairie-du-port"]
+        for store in stores:
+            status, figures = _ask(up, "/api/v1/kpis?period=30d&compare=previous", key=store["key"])
+            assert status == 200
+            revenue = figures["data"]["revenue"]
+            assert revenue["current"]["amount_minor"] > 0 < revenue["previous"]["amount_minor"]
+            assert revenue["current"]["currency"] == store["currency"]
+        sold = _sold_before_today(up, stores[0]["key"])
+        assert up.end() == 0
+    with shelfwise.up("--demo") as up:
+        assert up.answer["stores"] == stores
+        assert _sold_before_today(up, stores[0]["key"]) == sold
+
+
+def _sold_before_today(up: Up, key: str) -> Any:  # noqa: ANN401 - decoded JSON
+    """Days that have passed, which no live order changes."""
+    today = dt.datetime.now(ZoneInfo("Europe/London")).date()
+    begin = today - dt.timedelta(days=90)
+    status, sales = _ask(up, f"/api/v1/sales?by=day&from={begin}&to={today}", key=key)
+    assert (status, len(sales["data"])) == (200, 90)
+    return sales["data"]
