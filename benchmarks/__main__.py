@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from benchmarks import machine, reading, writing
+from benchmarks import end_to_end, machine, reading, writing
 from benchmarks.load.running import LoadGenerator
 from benchmarks.machine import Cores, choose_cores
 from benchmarks.place import Site, open_site
@@ -16,7 +16,12 @@ from benchmarks.rounds import FULL, QUICK, Effort, Row, note
 from benchmarks.targets import TARGETS
 
 Measure = Callable[[Site, LoadGenerator, Cores, Effort], list[Row]]
-PARTS: Mapping[str, Measure] = {"read": reading.measure, "write": writing.measure, "project": projecting.measure}
+PARTS: Mapping[str, Measure] = {
+    "read": reading.measure,
+    "write": writing.measure,
+    "project": projecting.measure,
+    "e2e": end_to_end.measure,
+}
 
 
 def main() -> None:
