@@ -1,6 +1,8 @@
 """Orders as they come in while somebody watches, through the HTTP API like everybody's."""
 
 import asyncio
+import random
+from collections import deque
 from collections.abc import Mapping
 from uuid import UUID
 
@@ -17,6 +19,8 @@ _MAX_EDITIONS = 1_000
 _DELIVERY_COPIES = 200
 _DELIVERY_COST_PERCENT = 60
 _OUTAGE_PAUSE_SECONDS = 5.0
+_PARCELS_WAITING = 12
+_SHARE_CANCELLED = 0.08
 _STORES = 2
 """They share the few orders a second."""
 
@@ -47,7 +51,10 @@ class _Placed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def place_live_orders(client: LocalClient, store: DemoStore, *, seed: int) -> None:
-    """Place orders until cancelled; what is over the counter is handed over at once, what runs out is delivered."""
+    """Place orders until cancelled; what runs out is delivered.
+
+    Over the counter they are handed over at once; on the web they wait for the parcel, and a few are cancelled by then.
+    """
     shop = _Shop(client, store)
     prices = await shop.prices()
     editions = [str(edition) for edition in prices]
@@ -55,17 +62,26 @@ async def place_live_orders(client: LocalClient, store: DemoStore, *, seed: int)
         log.warning("demo_without_editions", store=store.slug)
         return
     rate = LIVE_ORDERS_PER_SECOND / _STORES
+    waiting: deque[UUID] = deque()
+    chance = random.Random(seed)  # noqa: S311 - to be repeatable, not to be secret
     for order in live_orders(editions=editions, seed=seed, orders_per_second=rate):
         await asyncio.sleep(order.pause_seconds)
         answer = await shop.place(order.basket)
         if answer.code == "insufficient_stock":
             await shop.deliver(order.basket, prices)
             answer = await shop.place(order.basket)
-        if answer.ok and order.basket.channel == "pos":
-            await shop.hand_over(answer.data(_Placed).id)
         if not answer.ok:
             log.warning("live_order_failed", store=store.slug, status=answer.status, code=answer.code)
             await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+            continue
+        order_id = answer.data(_Placed).id
+        if order.basket.channel == "pos":
+            await shop.hand_over(order_id)
+            continue
+        waiting.append(order_id)
+        if len(waiting) > _PARCELS_WAITING:
+            is_cancelled = chance.random() < _SHARE_CANCELLED
+            await (shop.cancel if is_cancelled else shop.hand_over)(waiting.popleft())
 
 
 class _Shop:
@@ -96,6 +112,9 @@ class _Shop:
 
     async def hand_over(self, order_id: UUID) -> HttpAnswer:
         return await self._post(f"/orders/{order_id}/fulfilments", {})
+
+    async def cancel(self, order_id: UUID) -> HttpAnswer:
+        return await self._post(f"/orders/{order_id}/cancellation", {"reason": "customer_changed_mind"})
 
     async def deliver(self, basket: Basket, prices: Mapping[UUID, _Price]) -> HttpAnswer:
         lines = []

@@ -145,8 +145,8 @@ def test_a_taken_port_is_told_in_a_sentence(servers: Servers, tmp_path: Path) ->
     assert done.stderr == f"shelfwise: port {port} is taken: end what listens there, or choose another with --port\n"
 
 
-def test_the_demo_shows_ninety_days(servers: Servers, tmp_path: Path) -> None:
-    """Two stores whose keys open them, with figures to look at; started again, the same keys and no second history."""
+async def test_the_demo_shows_ninety_days_and_goes_on(servers: Servers, tmp_path: Path) -> None:
+    """Two stores with figures to look at and orders coming in; again: the same keys, and no second history."""
     shelfwise = on_servers(servers, tmp_path)
     with shelfwise.up("--demo") as up:
         stores = up.answer["stores"]
@@ -158,10 +158,17 @@ def test_the_demo_shows_ninety_days(servers: Servers, tmp_path: Path) -> None:
             assert revenue["current"]["amount_minor"] > 0 < revenue["previous"]["amount_minor"]
             assert revenue["current"]["currency"] == store["currency"]
         sold = _sold_before_today(up, stores[0]["key"])
+        before = await _orders(up, stores[0]["key"])
+        await eventually(lambda: _orders(up, stores[0]["key"]), lambda orders: orders > before, within_seconds=40)
         assert up.end() == 0
     with shelfwise.up("--demo") as up:
         assert up.answer["stores"] == stores
         assert _sold_before_today(up, stores[0]["key"]) == sold
+
+
+async def _orders(up: Up, key: str) -> int:
+    _, counts = _ask(up, "/api/v1/store-counts", key=key)
+    return int(counts["data"]["orders"]["total"])
 
 
 def _sold_before_today(up: Up, key: str) -> Any:  # noqa: ANN401 - decoded JSON
