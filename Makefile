@@ -22,7 +22,7 @@ SEED ?= 1
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check contract verify-real-input kill-campaign lock
+.PHONY: help setup run test check contract verify-real-input kill-campaign fuzz lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ verify-real-input: $(READY) ## import all of ../shared/data and compare every da
 
 kill-campaign: $(READY) ## kill the projector 200 times at random points (SEED=…) and compare with a refold
 	SHELFWISE_KILL_SEED=$(SEED) $(BIN)/pytest -n 0 -m kill_campaign tests/system
+
+fuzz: $(READY) ## make up thousands of requests from the contract (SEED=…): no 5xx, nothing undocumented
+	SHELFWISE_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(WORKERS) -m fuzz tests/system
 
 lock: $(READY) ## resolve the dependencies anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --output-file requirements/production.txt

@@ -183,7 +183,9 @@ def _describe(
     for error in chain(_errors(operation, declaration, is_query=is_query), own_errors):
         codes_of_status.setdefault(status_of(error), set()).add(error.code)
     for status, codes in sorted(codes_of_status.items()):
-        responses[str(status)] = problem_response_of(status, tuple(sorted(codes)))
+        responses[str(status)] = problem_response_of(
+            status, tuple(sorted(codes)), is_limited=not declaration.policy.public
+        )
     operation["responses"] = responses
 
 

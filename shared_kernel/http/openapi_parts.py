@@ -71,6 +71,9 @@ _FIELDS_OF_STATUS: Final[Mapping[int, Mapping[str, str]]] = {
     503: {"Retry-After": "RetryAfter"},
 }
 
+_BEFORE_LIMITS: Final = frozenset({401, 500})
+"""Nobody's limits are known yet, or nothing is known."""
+
 SECURITY_SCHEMES: Final[Mapping[str, Json]] = {
     "bearer": {
         "type": "http",
@@ -97,10 +100,12 @@ def header_references(fields: Mapping[str, str]) -> Json:
     return {field: reference("headers", component) for field, component in fields.items()}
 
 
-def problem_response_of(status: int, codes: tuple[str, ...]) -> Json:
-    """The documented response of one failing status, naming the codes it can carry."""
+def problem_response_of(status: int, codes: tuple[str, ...], *, is_limited: bool) -> Json:
+    """The documented response of one failing status, naming the codes it can carry; with the limits where there are."""
     titles = {status_: kind.title for kind, status_ in STATUS_OF_KIND.items()} | {500: InternalError.title}
     fields = {"X-Request-Id": "RequestId", **_FIELDS_OF_STATUS.get(status, {})}
+    if is_limited and status not in _BEFORE_LIMITS:
+        fields |= {"RateLimit": "RateLimit", "RateLimit-Policy": "RateLimitPolicy"}
     return {
         "description": f"{titles[status]}. Codes: {', '.join(f'`{code}`' for code in codes)}.",
         "headers": header_references(fields),

@@ -46,7 +46,7 @@ def with_short_names(document: Json) -> Json:
 
 
 def tidied(value: Json) -> Json:
-    """Schemas without what Litestar gets wrong: `tuple[X, ...]` is not "X or anything", bounds of integers are integers."""
+    """Schemas without what Litestar gets wrong: the items of `tuple[X, ...]`, and bounds of integers as floats."""
     return {name: _tidied_schema(schema, 0) for name, schema in value.items()}
 
 
