@@ -7,11 +7,19 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from shared_kernel.errors import ShelfWiseError
+from shared_kernel.errors import InvalidError, ShelfWiseError
 from shared_kernel.http.openapi import DocumentConflictError, build_document, merge_documents
+from shared_kernel.http.openapi_schemas import AmbiguousNameError, short_name, with_short_names
 from shared_kernel.http.problems import STATUS_OF_KIND, problem_of
 from shared_kernel.http.schema_page import schema_handlers
 from tests.shared_kernel.http.small_store import HANDLERS, SmallStore, fail, revise, sell, show
+
+
+class KeyWornOut(InvalidError):
+    """Of one side."""
+
+    code = "key_worn_out"
+    title = "The key is worn out"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +110,66 @@ def test_problems_fit_their_schema(document: dict[str, Any], kind: type[ShelfWis
     schema = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
     problem = msgspec.json.decode(msgspec.json.encode(problem_of(error, instance="/x")))
     Draft202012Validator(schema).validate(problem)
+
+
+def test_a_dry_run_and_a_merge_patch_are_documented(document: dict[str, Any]) -> None:
+    """A dry run names no place and answers 200 whatever the command's own status."""
+    responses = document["paths"]["/sales"]["post"]["responses"]
+    assert "Location" in responses["201"]["headers"]
+    assert "Location" not in responses["200"]["headers"]
+    assert responses["200"]["content"] == responses["201"]["content"]
+    patched = document["paths"]["/sales/{sale_id}"]["patch"]["requestBody"]["content"]
+    assert set(patched) == {"application/json", "application/merge-patch+json"}
+
+
+def test_a_named_error_is_documented_where_its_header_is() -> None:
+    """Errors of one side follow from what an operation takes."""
+    document = build_document(
+        HANDLERS, title="Small", version="1", errors_of_parameters={"Idempotency-Key": (KeyWornOut,)}
+    )
+    assert "`key_worn_out`" in document["paths"]["/sales"]["post"]["responses"]["422"]["description"]
+    assert "key_worn_out" not in str(document["paths"]["/sales/{sale_id}"]["get"])
+
+
+@pytest.mark.parametrize(
+    ("long", "short"),
+    [
+        ("Edition", "Edition"),
+        ("Envelope_list_read_side.stock_levels.view.Stock_", "EnvelopeListStock"),
+        ("Compared_shared_kernel.money.SignedMoney_None_", "ComparedSignedMoneyOrNull"),
+        ("Compared_float_None_", "ComparedFloatOrNull"),
+    ],
+)
+def test_a_schema_s_name_says_no_module(long: str, short: str) -> None:
+    """So that it stays when its struct moves."""
+    assert short_name(long) == short
+
+
+def test_two_schemas_of_one_short_name_are_refused() -> None:
+    """One of them would be lost."""
+    names = ("Page_read_side.a.Row_", "Page_read_side.b.Row_")
+    with pytest.raises(AmbiguousNameError, match="PageRow"):
+        with_short_names({"components": {"schemas": {name: {"type": "object"} for name in names}}})
+
+
+def test_what_one_side_closes_the_other_may_show() -> None:
+    """A body's struct is closed; the same struct in an answer is no contradiction."""
+    write = build_document([sell], title="Small", version="1")
+    read = build_document([show], title="Small", version="1")
+    read["components"]["schemas"]["Line"] = {
+        name: value for name, value in write["components"]["schemas"]["Line"].items() if name != "additionalProperties"
+    }
+    merged = merge_documents(write, read)
+    assert merged["components"]["schemas"]["Line"]["additionalProperties"] is False
+
+
+def test_two_operations_of_one_name_do_not_merge() -> None:
+    """A client's generated methods would collide."""
+    write = build_document([sell], title="Small", version="1")
+    read = build_document([show], title="Small", version="1")
+    read["paths"]["/sales/{sale_id}"]["get"]["operationId"] = write["paths"]["/sales"]["post"]["operationId"]
+    with pytest.raises(DocumentConflictError, match="are both called"):
+        merge_documents(write, read)
 
 
 def test_two_sides_merge_where_they_agree() -> None:
