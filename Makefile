@@ -16,13 +16,16 @@ export UV_NATIVE_TLS := 1
 
 BIN := .venv/bin
 READY := .venv/ready
+BENCH_READY := .venv/bench-ready
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 SEED ?= 1
+ONLY ?=
+MINUTES ?= 60
 # The servers need room beside the tests: more workers than cores only wait for each other.
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check contract verify-real-input kill-campaign fuzz lock
+.PHONY: help setup run test check contract verify-real-input kill-campaign fuzz lock bench bench-growth soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,9 +58,19 @@ kill-campaign: $(READY) ## kill the projector 200 times at random points (SEED=â
 fuzz: $(READY) ## make up thousands of requests from the contract (SEED=â€¦): no 5xx, nothing undocumented
 	SHELFWISE_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(WORKERS) -m fuzz tests/system
 
+bench: $(BENCH_READY) ## measure beside floors and peers, 20 minutes at most (ONLY=read|write|project|e2e for a part)
+	@$(BIN)/python -m benchmarks --only "$(ONLY)"
+
+bench-growth: $(BENCH_READY) ## the same queries at 10,000 and at 1,000,000 orders, commands with 10 and with 200 stores
+	@$(BIN)/python -m benchmarks.growth
+
+soak: $(BENCH_READY) ## memory under a steady load (MINUTES=60)
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+
 lock: $(READY) ## resolve the dependencies anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --output-file requirements/production.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --group dev --output-file requirements/development.txt
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --group bench --constraint requirements/development.txt --output-file requirements/bench.txt
 	printf 'uv\nhatchling\n' | $(BIN)/uv pip compile - $(LOCK_OPTIONS) --constraint requirements/development.txt --output-file requirements/tools.txt
 
 # uv takes seconds where pip takes half a minute; where uv cannot be had or fails, pip does the same work.
@@ -70,4 +83,10 @@ $(READY): requirements/development.txt requirements/tools.txt pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/development.txt \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/development.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The peers are nobody's dependency but the benchmarks'.
+$(BENCH_READY): $(READY) requirements/bench.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/bench.txt \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bench.txt
 	@touch $@

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from uuid import UUID
 
 import asyncpg
@@ -83,7 +84,7 @@ def measure(site: Site, generator: LoadGenerator, cores: Cores, effort: Effort) 
                     requests=requests,
                     connections=_CONNECTIONS,
                     note=text,
-                    after=lambda key=key: after(key),
+                    after=partial(after, key),
                 )
             )
         return rows + compete(contenders, generator, effort)

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from array import array
+from contextlib import ExitStack
 
 import msgspec
 
@@ -106,20 +107,12 @@ def run(plan: LoadPlan) -> LoadResult:
     Raises:
         UnreadableAnswer: the server does not keep up HTTP.
     """
-    poll = select.epoll()
-    numbered = Numbered(plan)
-    connections = {one.socket.fileno(): one for one in (_Connection(plan.port) for _ in range(plan.connections))}
-    clock = time.perf_counter
-    for descriptor, one in connections.items():
-        poll.register(descriptor, select.EPOLLIN)
-        one.sent_at = clock()
-        one.socket.sendall(numbered.next())
-    _turn(poll, connections, numbered, until=clock() + plan.warm_seconds)
-    began = clock()
-    tally = _turn(poll, connections, numbered, until=began + plan.seconds)
-    seconds = clock() - began
-    for one in connections.values():
-        one.socket.close()
+    with ExitStack() as stack:
+        poll = stack.enter_context(select.epoll())
+        connections = [_Connection(plan.port) for _ in range(plan.connections)]
+        for one in connections:
+            stack.enter_context(one.socket)
+        seconds, tally = _measured(plan, poll, {one.socket.fileno(): one for one in connections})
     latencies = tally.latencies or array("d", [0.0])
     return LoadResult(
         seconds=seconds,
@@ -129,6 +122,19 @@ def run(plan: LoadPlan) -> LoadResult:
         p99_ms=percentile(latencies, 0.99) * 1000,
         first_failure=tally.first_failure,
     )
+
+
+def _measured(plan: LoadPlan, poll: select.epoll, connections: dict[int, _Connection]) -> tuple[float, _Tally]:
+    numbered = Numbered(plan)
+    clock = time.perf_counter
+    for descriptor, one in connections.items():
+        poll.register(descriptor, select.EPOLLIN)
+        one.sent_at = clock()
+        one.socket.sendall(numbered.next())
+    _turn(poll, connections, numbered, until=clock() + plan.warm_seconds)
+    began = clock()
+    tally = _turn(poll, connections, numbered, until=began + plan.seconds)
+    return clock() - began, tally
 
 
 def _turn(poll: select.epoll, connections: dict[int, _Connection], numbered: Numbered, *, until: float) -> _Tally:
