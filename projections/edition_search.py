@@ -9,13 +9,13 @@ import msgspec
 from projections import edition_catalogue
 from projections.edition_catalogue import EditionEvent
 from projections.fold import AnyRecorded, Part, Projection
-from read_side.edition_search.view import (
+from read_side.edition_catalogue.view import (
     CODE,
     EDITION,
     IN_CONTRIBUTORS,
     IN_TITLE,
+    SEARCH_VIEW,
     TRIGRAM,
-    VIEW,
     VOCABULARY,
     WORD,
     SearchEntry,
@@ -132,4 +132,4 @@ def _words(title: str, contributors: tuple[Contributor, ...]) -> dict[str, int]:
     return fields
 
 
-PROJECTION = Projection(view=VIEW, handles=edition_catalogue.PROJECTION.handles, touches=touches, evolve=evolve)
+PROJECTION = Projection(view=SEARCH_VIEW, handles=edition_catalogue.PROJECTION.handles, touches=touches, evolve=evolve)

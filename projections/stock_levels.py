@@ -7,8 +7,8 @@ from uuid import UUID
 import msgspec
 
 from projections.fold import AnyRecorded, Part, Projection
-from read_side.edition_catalogue.view import ACTIVE, DISCONTINUED, title_order
-from read_side.stock_levels.view import VIEW, LocationEntry, StockRow
+from read_side.edition_catalogue.view import title_order
+from read_side.stock_levels.view import ACTIVE, DISCONTINUED, VIEW, LocationEntry, StockRow
 from shared_kernel.events.catalog import EditionCreated, EditionDiscontinued, EditionRevised
 from shared_kernel.events.inventory import (
     StockAdjusted,

@@ -18,7 +18,7 @@ from read_side.query_execution.errors import (
     TooManyWaitingError,
     ViewNotBuiltError,
 )
-from read_side.query_execution.parameters import InvalidCursor
+from read_side.query_execution.cursors import InvalidCursor
 from read_side.routes import ROUTES as QUERIES
 from shared_kernel.errors import ShelfWiseError
 from shared_kernel.http.openapi import build_document, merge_documents

@@ -1,1 +1,1 @@
-"""The catalogue: every edition of the store, by id, filtered and sorted."""
+"""The catalogue: every edition of the store, by id, filtered and sorted, and searched."""

@@ -1,7 +1,5 @@
 """`/editions`: one, a list, and, with `q`, a search."""
 
-from typing import Any
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 from litestar import Response
@@ -10,13 +8,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from read_side.edition_catalogue.queries import EDITIONS, edition_page
-from read_side.edition_catalogue.view import VIEW, Edition
-from read_side.edition_search.queries import SearchParameters, SearchText, search_editions
-from read_side.edition_search.view import VIEW as SEARCH
+from read_side.edition_catalogue.search import SearchParameters, SearchText, resolve_search, search_editions
+from read_side.edition_catalogue.view import SEARCH_VIEW, VIEW, Edition
 from read_side.query_execution import (
     NoParameters,
     Queries,
     QueryRequest,
+    has_parameter,
     parse_list,
     parse_parameters,
     query_route,
@@ -44,16 +42,10 @@ async def edition(
 )
 async def editions(request: QueryRequest, queries: NamedDependency[Queries]) -> Response[Envelope[list[Edition]]]:
     """Without `q` a list, filtered and sorted; with it the best matches first, and neither `sort` nor ranges."""
-    if _searches(request):
-        search = parse_parameters(request, SearchParameters)
-        return await queries.answer(request, view=SEARCH, query=search, fetch=search_editions)
+    if has_parameter(request, "q"):
+        search = resolve_search(parse_parameters(request, SearchParameters))
+        return await queries.answer(request, view=SEARCH_VIEW, query=search, fetch=search_editions)
     return await queries.answer(request, view=VIEW, query=parse_list(request, EDITIONS), fetch=edition_page)
-
-
-def _searches(request: QueryRequest) -> bool:
-    # Only whether there is a `q`: what is wrong with the others, the parser tells.
-    query_string: Any = request.scope["query_string"]
-    return any(name == b"q" for name, _ in parse_qsl(query_string, keep_blank_values=True))
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (edition, editions)

@@ -1,21 +1,12 @@
 """The catalogue as a list."""
 
-from enum import StrEnum
 from typing import Final
 
 import msgspec
 
-from read_side.edition_catalogue.view import ACTIVE, DISCONTINUED, VIEW, Contributor, Edition
+from read_side.edition_catalogue.view import VIEW, Contributor, Edition, EditionStatus
 from read_side.query_execution import RANGE, Answer, Filter, ListQuery, ListSpecification, Record, Snapshot, list_page
 from shared_kernel.money import Money
-
-
-class EditionStatus(StrEnum):
-    """Whether the store sells it."""
-
-    ACTIVE = ACTIVE
-    DISCONTINUED = DISCONTINUED
-
 
 EDITIONS: Final = ListSpecification(
     view=VIEW,

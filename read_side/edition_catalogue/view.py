@@ -1,10 +1,24 @@
-"""The shape of `edition_catalogue`: one row an edition, as the client sees it."""
+"""The shapes of the catalogue: `edition_catalogue` has a row an edition, `edition_search` a dictionary of their words.
 
+Under row-level security an index serves equality and ranges only, so every way to find an edition is a row to be equal
+to, or a range to be in. One table, so that all of an answer is of one position; what its row means, its `kind` says:
+
+| kind | term | subject | says |
+|---|---|---|---|
+| `edition` | the edition's id | | the edition as answers show it, and what ranks it |
+| `word` | a word | an edition's id | the word stands in the edition's title or contributors |
+| `code` | ISBN-13, ISBN-10 or SKU | an edition's id | the number is the edition's |
+| `vocabulary` | a word | | how many editions have the word |
+| `trigram` | three letters | a word | the word has them: words that share many with a typo are what it may have meant |
+"""
+
+import re
 import unicodedata
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Index, Integer, Text, Uuid
+from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared_kernel.money import Money
@@ -12,8 +26,9 @@ from shared_kernel.views import View, view_table
 
 NAME = "edition_catalogue"
 VERSION = 1
-ACTIVE = "active"
-DISCONTINUED = "discontinued"
+EditionStatus: TypeAlias = Literal["active", "discontinued"]
+ACTIVE: EditionStatus = "active"
+DISCONTINUED: EditionStatus = "discontinued"
 
 UNKNOWN_DATE = -(10**9)
 """Sorts before every year there is: keyset pages need a column without nulls."""
@@ -176,4 +191,88 @@ VIEW = View(
         Index(None, "publisher"),
     ),
     body=_body,
+)
+
+EDITION = "edition"
+WORD = "word"
+CODE = "code"
+VOCABULARY = "vocabulary"
+TRIGRAM = "trigram"
+
+IN_CONTRIBUTORS = 1
+IN_TITLE = 2
+
+MAX_WORDS = 24
+"""Of a title, and of all its contributors together: what a longer one adds is hardly searched for."""
+MAX_WORD_CHARACTERS = 32
+TYPO_CHARACTERS = range(4, 25)
+"""Words of other lengths are not searched for with typos: shorter ones resemble too much, longer ones are no words."""
+_WORD = re.compile(r"[^\W_]+")
+_APOSTROPHES = re.compile("['\u2019\u02bc`\u00b4]")
+_NOT_OF_A_CODE = re.compile(r"[^0-9A-Z]")
+_TRIGRAM_CHARACTERS = 3
+
+
+class SearchEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the dictionary; which of the last five are set depends on `kind`.
+
+    Attributes:
+        fields: of a `word`: IN_TITLE, IN_CONTRIBUTORS or their sum.
+        editions: of a `vocabulary` or `trigram` row: how many editions have the word; at 0 the row goes.
+        popularity: of an `edition`.
+        phrase: of an `edition`: its title's words, for whoever types the title as it is.
+        edition: of an `edition`.
+    """
+
+    kind: str
+    term: str
+    subject: str
+    fields: int = 0
+    editions: int = 0
+    popularity: int = 0
+    phrase: str = ""
+    edition: EditionRow | None = None
+
+
+def words_of(text: str) -> list[str]:
+    """The words as the dictionary has them, in order, each once, bounded in number and length."""
+    bare = _APOSTROPHES.sub("", fold_text(text))
+    return list(dict.fromkeys(word[:MAX_WORD_CHARACTERS] for word in _WORD.findall(bare)))[:MAX_WORDS]
+
+
+def phrase_of(text: str) -> str:
+    """The words of a title or a query in a row."""
+    return " ".join(words_of(text))
+
+
+def code_of(text: str) -> str:
+    """A number without what printing puts between its parts."""
+    return _NOT_OF_A_CODE.sub("", text.upper())
+
+
+def trigrams_of(word: str) -> frozenset[str]:
+    """The word's runs of three characters, its ends marked; none where it is not searched for with typos."""
+    if len(word) not in TYPO_CHARACTERS or word.isdecimal():
+        return frozenset()
+    marked = f"^{word}$"
+    return frozenset(marked[start : start + _TRIGRAM_CHARACTERS] for start in range(len(word)))
+
+
+SEARCH_VIEW = View(
+    name="edition_search",
+    version=1,
+    row=SearchEntry,
+    key=("kind", "term", "subject"),
+    table=view_table(
+        "edition_search",
+        1,
+        Column("kind", Text, primary_key=True),
+        Column("term", Text, primary_key=True),
+        Column("subject", Text, primary_key=True),
+        Column("fields", SmallInteger, nullable=False),
+        Column("editions", Integer, nullable=False),
+        Column("popularity", BigInteger, nullable=False),
+        Column("phrase", Text, nullable=False),
+        Column("edition", JSONB),
+    ),
 )

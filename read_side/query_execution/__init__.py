@@ -71,6 +71,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from read_side.query_execution.answers import Answer, Fetch, Record, Snapshot
+from read_side.query_execution.cursors import PlaceInt64, PlaceText, decode_cursor, encode_cursor
 from read_side.query_execution.lists.page import list_page
 from read_side.query_execution.lists.parsing import parse_list, parse_list_with
 from read_side.query_execution.lists.specification import (
@@ -81,7 +82,7 @@ from read_side.query_execution.lists.specification import (
     ListQuery,
     ListSpecification,
 )
-from read_side.query_execution.parameters import NoParameters, parse_parameters
+from read_side.query_execution.parameters import NoParameters, has_parameter, parse_parameters
 from read_side.query_execution.queries import Queries
 from read_side.query_execution.requests import QueryRequest, principal_of
 from read_side.query_execution.routes import query_route
@@ -100,11 +101,16 @@ __all__ = [
     "ListSpecification",
     "NamedDependency",
     "NoParameters",
+    "PlaceInt64",
+    "PlaceText",
     "Queries",
     "QueryRequest",
     "Record",
     "Response",
     "Snapshot",
+    "decode_cursor",
+    "encode_cursor",
+    "has_parameter",
     "list_page",
     "parse_list",
     "parse_list_with",

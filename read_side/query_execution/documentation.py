@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 from litestar.openapi.spec import Operation, Parameter, Schema
 
+from read_side.query_execution.cursors import MAX_CURSOR_LENGTH
 from read_side.query_execution.lists.specification import DEFAULT_LIMIT, MAX_LIMIT, ListSpecification
-from read_side.query_execution.parameters import MAX_CURSOR_LENGTH, MAX_TEXT_LENGTH, NoParameters
+from read_side.query_execution.parameters import MAX_TEXT_LENGTH, NoParameters
 
 
 def operation_class(

@@ -16,7 +16,6 @@ MAX_PARAMETERS = 64
 """More than any route has; past it a query string is noise."""
 MAX_TEXT_LENGTH = 200
 """Characters of one value, unless its type says otherwise: nothing that is searched for is longer."""
-MAX_CURSOR_LENGTH = 4096
 _MAX_KINDS = 256
 """Structs of parameters: some for each route."""
 _INT64 = range(-(2**63), 2**63)
@@ -48,16 +47,7 @@ class Faults:
     def raise_any(self) -> None:
         """Raise InvalidError if there is one."""
         if self._errors:
-            code_of_all = {error.code for error in self._errors}
-            kind = InvalidCursor if code_of_all == {InvalidCursor.code} else InvalidError
-            raise kind("the query string is not valid: see errors", errors=tuple(self._errors))
-
-
-class InvalidCursor(InvalidError):
-    """The cursor is not one this list gave for this sort and these filters."""
-
-    code = "invalid_cursor"
-    title = "The cursor does not belong to this list"
+            raise InvalidError("the query string is not valid: see errors", errors=tuple(self._errors))
 
 
 def parse_parameters(request: HasScope, kind: type[ParametersT]) -> ParametersT:
@@ -77,6 +67,15 @@ def parse_parameters(request: HasScope, kind: type[ParametersT]) -> ParametersT:
     return parsed
 
 
+def has_parameter(request: HasScope, name: str) -> bool:
+    """Whether the query string gives a parameter; what is wrong with it or the others, `parse_parameters` tells.
+
+    Raises:
+        MalformedError: the query string cannot be read.
+    """
+    return name in query_texts(request, Faults())
+
+
 def query_texts(request: HasScope, faults: Faults) -> dict[str, str]:
     """The query string's values by name; a name given twice is a fault."""
     try:
@@ -93,7 +92,7 @@ def query_texts(request: HasScope, faults: Faults) -> dict[str, str]:
         if "\0" in name or "\0" in text:
             raise MalformedError("the query string has a NUL character")
         if name in texts:
-            faults.add(name, "repeated", "give this parameter once")
+            faults.add(name[:MAX_TEXT_LENGTH], "repeated", "give this parameter once")
         texts[name] = text
     return texts
 

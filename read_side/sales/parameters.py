@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
-from read_side.sales.cursors import CursorMismatchError, decode_cursor
+from read_side.query_execution import PlaceInt64, PlaceText, decode_cursor
 from read_side.sales.queries import ByDimension, ByTime, SalesByDimensionQuery, SalesByTimeQuery
 from shared_kernel.errors import FieldError, InvalidError
 
@@ -32,13 +32,6 @@ _FIRST_DATE: Final = date(1900, 1, 1)
 _LAST_DATE: Final = date(2999, 12, 31)
 
 
-class InvalidSalesCursor(InvalidError):
-    """The cursor was not given for this question."""
-
-    code = "invalid_cursor"
-    title = "The cursor does not belong to this list"
-
-
 class SalesParameters(msgspec.Struct, frozen=True, kw_only=True, rename={"from_date": "from", "to_date": "to"}):
     """Dates are the store's own, `to` is exclusive; without them the last thirty days, today included."""
 
@@ -63,7 +56,8 @@ def resolve(parameters: SalesParameters, *, today: date, currency: str) -> Sales
         currency: the store's.
 
     Raises:
-        InvalidError: the range is empty or too long for what is asked, or the cursor is of another question.
+        InvalidError: the range is empty or too long for what is asked.
+        InvalidCursor: the cursor is of another question.
     """
     to_date = parameters.to_date or today + timedelta(days=1)
     from_date = parameters.from_date or to_date - timedelta(days=DEFAULT_DAYS)
@@ -93,10 +87,7 @@ def _by_time(
     )
     if parameters.cursor is None:
         return query
-    try:
-        (after,) = decode_cursor(query.question, parameters.cursor, tuple[str])
-    except CursorMismatchError as error:
-        raise _invalid_cursor(error) from error
+    (after,) = decode_cursor(query.question, parameters.cursor, tuple[PlaceText])
     return msgspec.structs.replace(query, after=after)
 
 
@@ -108,10 +99,7 @@ def _by_dimension(
     )
     if parameters.cursor is None:
         return query
-    try:
-        after = decode_cursor(query.question, parameters.cursor, tuple[int, str])
-    except CursorMismatchError as error:
-        raise _invalid_cursor(error) from error
+    after = decode_cursor(query.question, parameters.cursor, tuple[PlaceInt64, PlaceText])
     return msgspec.structs.replace(query, after=after)
 
 
@@ -119,8 +107,3 @@ def _invalid(pointer: str, code: str, detail: str) -> InvalidError:
     return InvalidError(
         "the query string is not valid: see errors", errors=(FieldError(pointer=pointer, code=code, detail=detail),)
     )
-
-
-def _invalid_cursor(error: CursorMismatchError) -> InvalidSalesCursor:
-    fault = FieldError(pointer="cursor", code=InvalidSalesCursor.code, detail=f"{error}")
-    return InvalidSalesCursor("the query string is not valid: see errors", errors=(fault,))

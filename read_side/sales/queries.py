@@ -6,8 +6,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from read_side.query_execution import Answer, Record, Snapshot
-from read_side.sales.cursors import encode_cursor
+from read_side.query_execution import Answer, Record, Snapshot, encode_cursor
 from read_side.sales.view import VIEW
 from shared_kernel.money import SignedMoney
 

@@ -4,7 +4,6 @@ from typing import Annotated, Final
 
 import msgspec
 
-from read_side.edition_catalogue.queries import EditionStatus
 from read_side.query_execution import (
     RANGE,
     Answer,
@@ -16,7 +15,7 @@ from read_side.query_execution import (
     Snapshot,
     list_page,
 )
-from read_side.stock_levels.view import VIEW, LocationEntry, Stock, location_stock
+from read_side.stock_levels.view import ACTIVE, VIEW, LocationEntry, SaleStatus, Stock, location_stock
 from shared_kernel.money import Money
 
 DEFAULT_LOW_THRESHOLD: Final = 3
@@ -28,7 +27,7 @@ STOCK: Final = ListSpecification(
     sorts={"title": "title_order", "available": "available", "on_hand": "on_hand"},
     default_sort="title",
     filters={
-        "status": Filter(column="status", type=EditionStatus),
+        "status": Filter(column="status", type=SaleStatus),
         "sku": Filter(column="sku"),
         "available": Filter(column="available", operators=RANGE),
         "on_hand": Filter(column="on_hand", operators=RANGE),
@@ -80,7 +79,7 @@ async def low_page(snapshot: Snapshot, query: LowQuery) -> Answer:
     """A page of the editions still for sale of which no more than the threshold can be sold."""
     also = (
         Condition(field="available", operator="lte", value=query.threshold),
-        Condition(field="status", operator="eq", value=EditionStatus.ACTIVE),
+        Condition(field="status", operator="eq", value=ACTIVE),
     )
     return await list_page(snapshot, LOW, query.page, item=_stock, also=also)
 

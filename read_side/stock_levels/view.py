@@ -1,5 +1,6 @@
 """The shape of `stock_levels`: one row an edition, with what each location has of it."""
 
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -10,6 +11,9 @@ from shared_kernel.views import View, view_table
 
 NAME = "stock_levels"
 VERSION = 1
+SaleStatus: TypeAlias = Literal["active", "discontinued"]
+ACTIVE: SaleStatus = "active"
+DISCONTINUED: SaleStatus = "discontinued"
 
 
 class LocationEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from projections import edition_catalogue
 from projections.edition_search import PROJECTION
-from read_side.edition_search.view import (
+from read_side.edition_catalogue.view import (
     CODE,
     EDITION,
     IN_CONTRIBUTORS,

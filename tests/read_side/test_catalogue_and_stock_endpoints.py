@@ -138,6 +138,7 @@ async def test_an_edition_is_the_same_alone_in_the_list_and_in_the_search(server
             3,
         )
         assert await _data(client, "/editions", busy, q="emmeline") == []
+        assert [one["title"] for one in await _data(client, "/editions", busy, q="Évelina")] == ["Évelina"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A request's query string into a `ListQuery`."""
 
 import re
-from typing import Any, Final, TypeVar, get_args
+from typing import Final, TypeVar, get_args
 
 import msgspec
 
@@ -16,17 +16,15 @@ from read_side.query_execution.lists.specification import (
     Operator,
 )
 from read_side.query_execution.parameters import (
-    MAX_CURSOR_LENGTH,
+    MAX_TEXT_LENGTH,
     Faults,
     HasScope,
-    InvalidCursor,
     NoParameters,
     query_texts,
     read_value,
     refuse_rest,
     take_parameters,
 )
-from shared_kernel.errors import MalformedError
 
 OwnT = TypeVar("OwnT", bound=msgspec.Struct)
 _FIELD: Final = re.compile(r"([a-z][a-z0-9_]*)\[([a-z]+)\]\Z")
@@ -37,7 +35,8 @@ def parse_list(request: HasScope, specification: ListSpecification) -> ListQuery
     """The page a request asks for.
 
     Raises:
-        InvalidError: with every fault, each pointing to its parameter; of kind InvalidCursor if that alone is wrong.
+        InvalidError: with every fault, each pointing to its parameter.
+        InvalidCursor: that alone is wrong.
     """
     return parse_list_with(request, specification, NoParameters)[0]
 
@@ -54,22 +53,8 @@ def parse_list_with(request: HasScope, specification: ListSpecification, own: ty
     refuse_rest(texts, faults)
     faults.raise_any()
     assert parsed is not None
-    after = None if cursor is None else _opened(specification, sort, conditions, cursor)
+    after = None if cursor is None else decode_cursor(specification, sort, conditions, cursor)
     return ListQuery(conditions=conditions, sort=sort, limit=limit, after=after), parsed
-
-
-def _opened(
-    specification: ListSpecification, sort: str, conditions: tuple[Condition, ...], cursor: str
-) -> tuple[Any, ...]:  # Any: values of the order's columns
-    faults = Faults()
-    try:
-        if len(cursor) > MAX_CURSOR_LENGTH:
-            raise ValueError("this is no cursor of ours")  # noqa: TRY301 - told like every other
-        return decode_cursor(specification, sort, conditions, cursor)
-    except ValueError as error:
-        faults.add("cursor", InvalidCursor.code, f"{error}")
-    faults.raise_any()
-    raise MalformedError("the cursor cannot be read")
 
 
 def _take_sort(texts: dict[str, str], specification: ListSpecification, faults: Faults) -> str:
@@ -98,7 +83,9 @@ def _take_conditions(texts: dict[str, str], specification: ListSpecification, fa
             continue  # `refuse_rest` tells
         text = texts.pop(name)
         if operator not in get_args(Operator) or operator not in known.operators:
-            faults.add(name, "unknown_operator", "this field takes " + ", ".join(sorted(known.operators)))
+            faults.add(
+                name[:MAX_TEXT_LENGTH], "unknown_operator", "this field takes " + ", ".join(sorted(known.operators))
+            )
             continue
         try:
             value = _read(text, specification, known)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from read_side.edition_search.matching import (
+from read_side.edition_catalogue.matching import (
     COMMON_EDITIONS,
     MAX_BEGINNINGS,
     MAX_COMMON_BEGINNINGS,

@@ -1,28 +1,38 @@
 """Search in two statements of one snapshot: what the query's words may mean, then which editions have most of them."""
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from read_side.edition_catalogue.queries import EditionStatus
-from read_side.edition_catalogue.view import EditionRow, edition_of
-from read_side.edition_search.matching import Candidate, Meaning, Terms, meanings_of, terms_of
-from read_side.edition_search.view import EDITION, VIEW, phrase_of, trigrams_of
-from read_side.query_execution import Answer, Record, Snapshot
+from read_side.edition_catalogue.matching import Candidate, Meaning, Terms, meanings_of, terms_of
+from read_side.edition_catalogue.view import (
+    EDITION,
+    SEARCH_VIEW,
+    EditionRow,
+    EditionStatus,
+    edition_of,
+    phrase_of,
+    trigrams_of,
+)
+from read_side.query_execution import (
+    Answer,
+    PlaceInt64,
+    PlaceText,
+    Record,
+    Snapshot,
+    decode_cursor,
+    encode_cursor,
+)
 from shared_kernel.views import encode_key
 
-_TABLE: Final = f"{VIEW.table.schema}.{VIEW.table.name}"
+_TABLE: Final = f"{SEARCH_VIEW.table.fullname}"
 _LAST_CHARACTER: Final = "\U0010ffff"
 """What begins with a text lies between it and it followed by this."""
 _NUMBER_BEGINNING: Final = 500
 _CODE_BEGINNING: Final = 40
 """Below a title's word: `1984` is a book before it is an ISBN's beginning. A whole number (1000) beats all words."""
 _MAX_QUERY_CHARACTERS: Final = 200
-_DIGEST_BYTES: Final = 8
 _MAX_CURSOR_CHARACTERS: Final = 2048
 
 # Every row is reached by equality or a range over the primary key (tenant, build, kind, term, subject), which row-level
@@ -105,7 +115,6 @@ ORDER BY score DESC, popularity DESC, phrase, term LIMIT $21
 
 Place: TypeAlias = tuple[int, int, str, str]
 """Score, popularity, phrase and id of a page's last edition: what orders the list, so nothing is shown twice."""
-_place: Final[msgspec.msgpack.Decoder[Place]] = msgspec.msgpack.Decoder(Place)
 
 
 class SearchText(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,13 +134,45 @@ class SearchParameters(msgspec.Struct, frozen=True, kw_only=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
     cursor: Annotated[str, msgspec.Meta(max_length=_MAX_CURSOR_CHARACTERS)] | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse a cursor that is not of this search."""
-        if self.cursor is not None:
-            _decode_cursor(self, self.cursor)
+
+class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a search, its cursor opened; `after` is the place of the last edition of the page before."""
+
+    q: str
+    status: EditionStatus | None
+    format: str | None
+    language: str | None
+    publisher: str | None
+    limit: int
+    after: Place | None = None
+
+    @property
+    def question(self) -> tuple[object, ...]:
+        """What a cursor belongs to."""
+        return "search", self.q, self.status, self.format, self.language, self.publisher
 
 
-async def search_editions(snapshot: Snapshot, query: SearchParameters) -> Answer:
+def resolve_search(parameters: SearchParameters) -> SearchQuery:
+    """The search, with nothing left open.
+
+    Raises:
+        InvalidCursor: the cursor is of another search.
+    """
+    query = SearchQuery(
+        q=parameters.q,
+        status=parameters.status,
+        format=parameters.format,
+        language=parameters.language,
+        publisher=parameters.publisher,
+        limit=parameters.limit,
+    )
+    if parameters.cursor is None:
+        return query
+    after = decode_cursor(query.question, parameters.cursor, tuple[PlaceInt64, PlaceInt64, PlaceText, PlaceText])
+    return msgspec.structs.replace(query, after=after)
+
+
+async def search_editions(snapshot: Snapshot, query: SearchQuery) -> Answer:
     """The editions that have the most of the query's words, the best first.
 
     What has three quarters of what the best one has, rare words weighing more, is found; what has more comes first.
@@ -142,9 +183,10 @@ async def search_editions(snapshot: Snapshot, query: SearchParameters) -> Answer
     records = await _ranked(snapshot, query, terms, await _meanings(snapshot, terms))
     shown = records[: query.limit]
     has_more = len(records) > query.limit
+    last = shown[-1] if has_more else None
     return Answer(
         data=msgspec.json.encode([edition_of(_edition.decode(record["edition"])) for record in shown]),
-        next_cursor=_encode_cursor(query, shown[-1]) if has_more else None,
+        next_cursor=encode_cursor(query.question, _place_of(last)) if last else None,
         has_more=has_more,
         row_keys=tuple(encode_key((EDITION, record["term"], "")) for record in shown),
     )
@@ -172,12 +214,10 @@ async def _meanings(snapshot: Snapshot, terms: Terms) -> list[Meaning]:
     return meanings_of(terms.words, candidates)
 
 
-async def _ranked(
-    snapshot: Snapshot, query: SearchParameters, terms: Terms, meanings: Sequence[Meaning]
-) -> list[Record]:
+async def _ranked(snapshot: Snapshot, query: SearchQuery, terms: Terms, meanings: Sequence[Meaning]) -> list[Record]:
     if not meanings and terms.code is None:
         return []
-    score, popularity, phrase, term = (None,) * 4 if query.cursor is None else _decode_cursor(query, query.cursor)
+    score, popularity, phrase, term = query.after or (None,) * 4
     return await snapshot.rows(
         RANKED,
         [meaning.slot for meaning in meanings],
@@ -202,22 +242,5 @@ async def _ranked(
     )
 
 
-def _encode_cursor(query: SearchParameters, last: Record) -> str:
-    place: Place = (last["score"], last["popularity"], last["phrase"], last["term"])
-    payload = msgspec.msgpack.encode(place)
-    return urlsafe_b64encode(_digest(query, payload) + payload).decode().rstrip("=")
-
-
-def _decode_cursor(query: SearchParameters, cursor: str) -> Place:
-    try:
-        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        if raw[:_DIGEST_BYTES] != _digest(query, raw[_DIGEST_BYTES:]):
-            raise ValueError("cursor: start again without a cursor, or repeat the search it was given for")
-        return _place.decode(raw[_DIGEST_BYTES:])
-    except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError) as error:
-        raise ValueError("cursor: this is no cursor of ours") from error
-
-
-def _digest(query: SearchParameters, payload: bytes) -> bytes:
-    asked = msgspec.msgpack.encode((query.q, query.status, query.format, query.language, query.publisher))
-    return blake2b(len(asked).to_bytes(4, "big") + asked + payload, digest_size=_DIGEST_BYTES).digest()
+def _place_of(record: Record) -> Place:
+    return record["score"], record["popularity"], record["phrase"], record["term"]

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from read_side.edition_search.view import TYPO_CHARACTERS, code_of, words_of
+from read_side.edition_catalogue.view import TYPO_CHARACTERS, code_of, words_of
 
 MAX_QUERY_WORDS: Final = 8
 MAX_BEGINNINGS: Final = 50
