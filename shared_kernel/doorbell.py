@@ -15,14 +15,12 @@ from redis.exceptions import RedisError
 
 from shared_kernel.log.partitions import shard_of
 from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
-from shared_kernel.redis.keys import DOORBELL_CHANNEL, TenantKeys
+from shared_kernel.redis.heads import raise_head
+from shared_kernel.redis.keys import DOORBELL_CHANNEL
 from shared_kernel.redis.multiplexed import MultiplexedRedis
-from shared_kernel.redis.scripts import Script
 
 DRAIN_SHARD_JOB = "drain_shard"
 ARQ_QUEUE = "sw:arq:shards"
-HEAD_TTL_MILLISECONDS = 5_000
-"""A head older than this is not believed: whoever reads asks the log again."""
 _JOB_INTERVAL_SECONDS = 0.25
 """At most four arq jobs a second and shard: the hint wakes, the job is the second path."""
 
@@ -36,14 +34,6 @@ def decode_job(stored: bytes) -> dict[str, Any]:
     """The job an `encode_job` wrote."""
     return msgspec.msgpack.decode(stored, type=dict[str, Any])
 
-
-RAISE_HEAD = Script(
-    """
-    local known = tonumber(redis.call('GET', KEYS[1]) or '0')
-    if tonumber(ARGV[1]) >= known then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
-    return 1
-    """
-)
 
 log = structlog.get_logger()
 
@@ -88,9 +78,7 @@ class RedisDoorbell:
 
     async def _hint(self, tenant_id: UUID, position: int) -> None:
         await asyncio.gather(
-            RAISE_HEAD.run(
-                self._redis, keys=[TenantKeys(tenant_id).head_key()], args=[position, HEAD_TTL_MILLISECONDS]
-            ),
+            raise_head(self._redis, tenant_id, position),
             self._redis.call("PUBLISH", DOORBELL_CHANNEL, f"{shard_of(tenant_id)}"),
         )
 

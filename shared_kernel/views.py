@@ -11,6 +11,8 @@ Key: TypeAlias = tuple[Hashable, ...]
 """The values of a view's key columns, in their order."""
 
 READ_SCHEMA = "read"
+WHOLE_TENANT = "*"
+"""The key under which a tenant is parked for a projection, when it cannot even be said which rows an event touches."""
 _MAX_NAME_BYTES = 63 - len("__v999_b99999")
 
 

@@ -17,12 +17,12 @@ from projections.runtime.catalog import Catalog, Subject
 from projections.runtime.checkpoints import BuildId, Checkpoint, CheckpointId
 from projections.runtime.errors import REFUSALS
 from projections.runtime.fault_points import FaultPoint, Reach
-from projections.runtime.folding import WHOLE_TENANT, Changes, Failure, RowKey, Scan, TenantEvents, fold, key_name, scan
+from projections.runtime.folding import Changes, Failure, RowKey, Scan, TenantEvents, fold, key_name, scan
 from projections.runtime.leases import Lease
 from projections.runtime.rows import load_rows, save_acceptable_rows, save_rows
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
-from shared_kernel.views import Key, encode_key
+from shared_kernel.views import WHOLE_TENANT, Key, encode_key
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

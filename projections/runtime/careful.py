@@ -22,7 +22,6 @@ from projections.runtime.checkpoints import BuildId, Checkpoint
 from projections.runtime.errors import CheckpointMovedError, LeaseLostError, is_database_failure
 from projections.runtime.fault_points import Reach
 from projections.runtime.folding import (
-    WHOLE_TENANT,
     Failure,
     TenantEvents,
     describe,
@@ -34,6 +33,7 @@ from projections.runtime.leases import Lease
 from projections.runtime.rows import load_rows
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
+from shared_kernel.views import WHOLE_TENANT
 
 CRASHES_BEFORE_CARE = 2
 """One crash may be a kill -9, a deployment or the machine's; two in a row without a drained shard are looked into."""

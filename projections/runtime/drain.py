@@ -16,7 +16,7 @@ from projections.runtime.careful import Projecting
 from projections.runtime.catalog import Catalog
 from projections.runtime.errors import CheckpointMovedError, LeaseLostError, is_database_failure
 from projections.runtime.fault_points import FaultPoint, Reach
-from projections.runtime.folding import WHOLE_TENANT, read_events
+from projections.runtime.folding import read_events
 from projections.runtime.leases import Lease, LeaseTimes
 from projections.runtime.progress import Progress
 from projections.runtime.rebuilding import Rebuild
@@ -28,6 +28,7 @@ from shared_kernel.database.transactions import transaction
 from shared_kernel.log.reader import Head, StoredEvent, Want, fetch, heads
 from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
 from shared_kernel.redis.multiplexed import MultiplexedRedis
+from shared_kernel.views import WHOLE_TENANT
 
 SWEEP_SECONDS = 1.0
 """How long a lost hint can delay an event."""

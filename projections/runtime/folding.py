@@ -12,14 +12,12 @@ from projections.fold import AnyRecorded, Part
 from projections.runtime.catalog import AnyProjection
 from projections.runtime.codec import StoredRow
 from shared_kernel.log.reader import StoredEvent, decode
-from shared_kernel.views import Key, encode_key
+from shared_kernel.views import WHOLE_TENANT, Key, encode_key
 
 AnyStoredRow: TypeAlias = StoredRow[Any]  # Any: rows of every view
 RowKey: TypeAlias = tuple[UUID, Key]
 Touches: TypeAlias = dict[RowKey, list[tuple[Part, AnyRecorded]]]
 
-WHOLE_TENANT = "*"
-"""The key under which a tenant is parked for a projection, when it cannot even be said which rows an event touches."""
 _MAX_ERROR_LENGTH = 8_000
 _MAX_KEY_BYTES = 1_000
 """What an index of parked keys takes in any case."""

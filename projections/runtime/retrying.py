@@ -9,7 +9,6 @@ from projections.runtime.catalog import Catalog, Subject
 from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.errors import REFUSALS, CheckpointMovedError
 from projections.runtime.folding import (
-    WHOLE_TENANT,
     Changes,
     Touches,
     describe,
@@ -25,6 +24,7 @@ from projections.runtime.rows import load_rows, save_rows
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.reader import StoredEvent, fetch_positions
+from shared_kernel.views import WHOLE_TENANT
 
 MAX_QUEUE_PART = 2_000
 """Positions one attempt takes, so that its transaction stays short; the rest goes on waiting, in order."""

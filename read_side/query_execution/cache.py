@@ -183,7 +183,7 @@ def _read_look(reply: list[Reply]) -> Look:
     return Look(
         admission=admission,
         state=None if state is None else _legible_state(state),
-        head=None if head is None else int(head),
+        head=None if head is None else _legible_head(head),
         found=row is not None or stored is not None,
         answer=answer,
     )
@@ -192,6 +192,14 @@ def _read_look(reply: list[Reply]) -> Look:
 def _legible_state(state: bytes) -> ProjectionState | None:
     try:
         return decode_state(state)
+    except _ILLEGIBLE as error:
+        _note_failure(error)
+        return None
+
+
+def _legible_head(head: bytes) -> int | None:
+    try:
+        return int(head)
     except _ILLEGIBLE as error:
         _note_failure(error)
         return None

@@ -14,26 +14,14 @@ from read_side.query_execution.single_flight import Flight, SingleFlight
 from read_side.query_execution.table import told_as_unavailable
 from shared_kernel.database.pool import Pool
 from shared_kernel.errors import UnavailableError
-from shared_kernel.redis.keys import TenantKeys
+from shared_kernel.redis.heads import raise_head
 from shared_kernel.redis.multiplexed import MultiplexedRedis
-from shared_kernel.redis.scripts import Script
 
 _HEAD_OF: Final = "SELECT log.head_of($1)"
 _ASK_SECONDS: Final = 0.5
 """An answer waits no longer than this to learn its lag; it is then told as unknown."""
 _SILENT_SECONDS: Final = 2.0
 """A write database that did not answer is not asked again by every request meanwhile."""
-_TTL_MILLISECONDS: Final = 5_000
-"""As the doorbell sets it. The doorbell is not imported: it stands on the log, of which the read side knows nothing."""
-
-# KEYS: head. ARGV: position, milliseconds. A slow reader must not put an older head over the doorbell's.
-RAISE_HEAD: Final = Script(
-    """
-    local known = tonumber(redis.call('GET', KEYS[1]) or '0')
-    if tonumber(ARGV[1]) >= known then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
-    return 1
-    """
-)
 
 _log = structlog.get_logger("shelfwise.queries")
 
@@ -82,9 +70,7 @@ class Heads:
         flight.open()
         with suppress(*REDIS_FAILURES):  # the head is known here; that others must ask as well is no loss
             async with asyncio.timeout(_ASK_SECONDS):
-                await RAISE_HEAD.run(
-                    self._redis, keys=[TenantKeys(tenant_id).head_key()], args=[position, _TTL_MILLISECONDS]
-                )
+                await raise_head(self._redis, tenant_id, position)
         return position
 
     def _fall_silent(self) -> None:

@@ -16,6 +16,7 @@ from read_side.query_execution.single_flight import Flight
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import BEGIN_SNAPSHOT, DatabaseUnavailableError, transaction
 from shared_kernel.redis.state import NOTHING_PROJECTED, ProjectionState
+from shared_kernel.views import WHOLE_TENANT
 
 _STATE: Final = """
 SELECT c.build, c.revision, c.position, c.as_of, c.parked, c.rows
@@ -27,8 +28,8 @@ _PARKED_FROM: Final = """
 SELECT min(first_position) FROM projection.parked_key
 WHERE tenant_id = $1 AND build = $2 AND name = $3 AND version = $4
 """
-# `*` is how the projector parks a tenant of whose event it could not even tell which rows it touches: maybe any.
-_PARKED_FROM_AMONG: Final = _PARKED_FROM + "AND (key = ANY($5::text[]) OR key = '*')"
+# Where it is not known which rows an event touches, it may be any.
+_PARKED_FROM_AMONG: Final = _PARKED_FROM + "AND key = ANY($5::text[])"
 
 _AWAY: Final = (
     TimeoutError,
@@ -121,5 +122,5 @@ async def _parked_from(snapshot: Snapshot, asked: Asked, answer: Answer | None) 
     if keys is None:
         record = await snapshot.row(_PARKED_FROM, *arguments)
     else:
-        record = await snapshot.row(_PARKED_FROM_AMONG, *arguments, list(keys))
+        record = await snapshot.row(_PARKED_FROM_AMONG, *arguments, [*keys, WHOLE_TENANT])
     return None if record is None else record[0]
