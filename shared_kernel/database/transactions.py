@@ -1,5 +1,6 @@
 """Transactions that carry their tenant: both travel in one round trip; leaving without a commit rolls back."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -69,12 +70,14 @@ async def _acquire(pool: Pool) -> Connection:
 
 
 async def _release(pool: Pool, connection: Connection) -> None:
-    if connection.is_closed():
-        await pool.release(connection)
-        return
-    if connection.is_in_transaction():
-        try:
+    try:
+        if not connection.is_closed() and connection.is_in_transaction():
             await connection.execute("ROLLBACK", timeout=_ROLLBACK_TIMEOUT_SECONDS)
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            connection.terminate()
-    await pool.release(connection)
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
+    except asyncio.CancelledError:
+        # Broken off while it tidies up: the pool would never have the connection again.
+        connection.terminate()
+        raise
+    finally:
+        await pool.release(connection)
