@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from shared_kernel.access.principals import PrincipalCache
-from shared_kernel.redis.errors import RedisUnavailable
+from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
 from shared_kernel.redis.keys import REVOCATIONS_CHANNEL
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 
@@ -37,8 +37,9 @@ class RevocationMessages:
         """Say that the key with this hash opens nothing any more; unheard, it takes some seconds longer."""
         try:
             await self._redis.call("PUBLISH", REVOCATIONS_CHANNEL, key_hash)
-        except RedisUnavailable as error:
-            _log.warning("revocation_not_announced", reason=error.reason)
+        except (RedisUnavailable, RedisReplyError) as error:
+            # It is committed: a Redis that refuses the message must not turn success into a failure.
+            _log.warning("revocation_not_announced", reason=str(error))
 
 
 class Revocations:

@@ -9,7 +9,7 @@ from shared_kernel.rate_limits.admission import ADDRESS, KEY, TENANT, Admission,
 from shared_kernel.rate_limits.gcra_lua import ADMIT_LUA
 from shared_kernel.rate_limits.local import DEFAULT_MAX_KEYS, LocalGcra, address_key, admit_all
 from shared_kernel.rate_limits.settings import RateLimitSettings
-from shared_kernel.redis.errors import RedisUnavailable
+from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
 from shared_kernel.redis.keys import TenantKeys
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.redis.scripts import Script
@@ -91,6 +91,6 @@ class RateLimiter:
             answer = await self._script.run(
                 self._redis, keys=limit_keys(tenant_id, key_id), args=(cost, *self._arguments)
             )
-        except RedisUnavailable:
+        except (RedisUnavailable, RedisReplyError):  # whatever is wrong with Redis, commands go on
             return self._local_share.admit(tenant_id=tenant_id, key_id=key_id, cost=cost)
         return admission_from_lua(LIMIT_NAMES, cast("list[int]", answer))

@@ -75,6 +75,19 @@ async def test_a_bucket_is_forgotten_once_it_is_full_again(redis_url: str) -> No
     assert 10_000 < key_ms <= 20_000
 
 
+async def test_a_redis_that_refuses_the_script_limits_nobody_s_work(redis_url: str) -> None:
+    """A key of another type, a missing permission: the process grants its share, as if Redis were away."""
+    tenant_id, key_id = uuid4(), uuid4()
+    async with MultiplexedRedis.from_url(redis_url, limits=PATIENT) as client:
+        await client.connect()
+        await client.call("HSET", limit_keys(tenant_id, key_id)[0], "not", "a number")
+        limits = limiter(client)
+
+        answers = [await limits.admit(tenant_id=tenant_id, key_id=key_id, cost=1) for _ in range(4)]
+
+    assert [answer.allowed for answer in answers] == [True, True, True, False]
+
+
 async def test_without_redis_a_process_grants_its_share() -> None:
     """Of a tenant's five and a key's three, two processes grant two and one each; nobody waits and nothing fails."""
     client = MultiplexedRedis.from_url("unix:///nonexistent/redis.sock")
