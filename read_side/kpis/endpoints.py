@@ -51,7 +51,8 @@ def _earlier(period: Period, compare: Comparison) -> Period:
         case "previous":
             return Period(from_date=period.from_date - (period.to_date - period.from_date), to_date=period.from_date)
         case "year":
-            return Period(from_date=_year_before(period.from_date), to_date=_year_before(period.to_date))
+            last_day = period.to_date - timedelta(days=1)
+            return Period(from_date=_year_before(period.from_date), to_date=_year_before(last_day) + timedelta(days=1))
         case _:
             assert_never(compare)
 

@@ -96,7 +96,17 @@ def test_an_average_is_rounded_half_to_even(net_minor: int, expected: int) -> No
     assert sums.average_minor == expected
 
 
-def test_a_year_before_a_leap_day_is_the_28th() -> None:
-    """There is no 29th to compare with."""
-    query = resolve(KpiParameters(period="365d", compare="year"), today=date(2012, 2, 28), currency="GBP")
-    assert query.compared_with.to_date == date(2011, 2, 28)
+@pytest.mark.parametrize(
+    ("today", "last_day"),
+    [
+        (date(2012, 2, 27), date(2011, 2, 27)),
+        (date(2012, 2, 28), date(2011, 2, 28)),
+        (date(2012, 2, 29), date(2011, 2, 28)),
+        (date(2012, 3, 1), date(2011, 3, 1)),
+        (date(2013, 2, 28), date(2012, 2, 28)),
+    ],
+)
+def test_a_year_before_a_leap_day_is_the_28th(today: date, last_day: date) -> None:
+    """There is no 29th to compare with; the day before it keeps its own day, although `to` is exclusive."""
+    query = resolve(KpiParameters(period="7d", compare="year"), today=today, currency="GBP")
+    assert query.compared_with.to_date == last_day + timedelta(days=1)
