@@ -51,8 +51,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return self.minimum_position is None or state.position >= self.minimum_position
 
 
-def query_digest(view: View[Any], query: msgspec.Struct) -> bytes:  # Any: as above
-    """The same for the same question of the same view in the same release, and for no other."""
+def query_digest(route: str, view: View[Any], query: msgspec.Struct) -> bytes:  # Any: as above
+    """The same for the same question of the same view at the same route in the same release, and for no other.
+
+    Args:
+        route: its template: two lists of one view share the type of their queries, and not their rows.
+        view: that is read.
+        query: resolved.
+    """
     kind = type(query)
-    name = f"{view.label} {kind.__module__}.{kind.__qualname__} ".encode()
+    name = f"{route} {view.label} {kind.__module__}.{kind.__qualname__} ".encode()
     return blake2b(_RELEASE + b" " + name + msgspec.json.encode(query), digest_size=_DIGEST_BYTES).digest()

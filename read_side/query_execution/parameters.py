@@ -140,8 +140,8 @@ def read_value(text: str, kind: Any) -> object:  # noqa: ANN401 - a type express
         raise ValueError(f"at most {MAX_TEXT_LENGTH} characters")
     try:
         value: object = msgspec.convert(text, kind)
-    except msgspec.ValidationError as error:
-        value = _read_number(text, kind, error)
+    except msgspec.ValidationError:
+        value = _read_number(text, kind)
     if isinstance(value, datetime):
         return _utc(value)
     if isinstance(value, int) and value not in _INT64:
@@ -155,18 +155,18 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]
     return msgspec.structs.fields(kind)
 
 
-def _read_number(text: str, kind: Any, error: msgspec.ValidationError) -> object:  # noqa: ANN401 - as above
+def _read_number(text: str, kind: Any) -> object:  # noqa: ANN401 - as above
     """Only numbers and truth values are spelled as text; a lax reading would also take a number for a time."""
     try:
         value: object = msgspec.convert(text, kind, strict=False)
-    except msgspec.ValidationError:
-        value = None
+    except msgspec.ValidationError as error:
+        raise ValueError(_in_words(kind, f"{error}")) from error
     if isinstance(value, bool | int | float) and not isinstance(value, Enum):
         return value
-    raise ValueError(_in_words(kind, error)) from error
+    raise ValueError(_in_words(kind, "a value of another type"))
 
 
-def _in_words(kind: Any, error: msgspec.ValidationError) -> str:  # noqa: ANN401 - as above
+def _in_words(kind: Any, otherwise: str) -> str:  # noqa: ANN401 - as above
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(f"{choice}" for choice in get_args(kind))
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -174,7 +174,7 @@ def _in_words(kind: Any, error: msgspec.ValidationError) -> str:  # noqa: ANN401
     names = {datetime: "an RFC 3339 time with its offset", date: "a date such as 2009-12-01", int: "a whole number"}
     if isinstance(kind, type) and kind in names:
         return names[kind]
-    return f"{error}".replace(", got `str`", "")
+    return otherwise.replace(", got `str`", "")
 
 
 def _utc(value: datetime) -> datetime:

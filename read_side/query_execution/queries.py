@@ -28,7 +28,7 @@ from shared_kernel.database.pool import Pool
 from shared_kernel.errors import FieldError, RateLimitedError, ShelfWiseError
 from shared_kernel.http.envelope import QueryMeta, not_modified, query_response
 from shared_kernel.http.problems import problem_response
-from shared_kernel.http.request_headers import minimum_position, wait_seconds
+from shared_kernel.http.request_headers import if_none_match, matches_etag, minimum_position, wait_seconds
 from shared_kernel.http.routes import declaration_of
 from shared_kernel.rate_limits.headers import headers as limit_headers
 from shared_kernel.rate_limits.headers import policy_value
@@ -204,28 +204,24 @@ def _asked(request: QueryRequest, view: View[Any], query: msgspec.Struct, *, row
         tenant_id=principal.tenant.id,
         key_id=principal.key_id,
         view=view,
-        digest=query_digest(view, query),
+        digest=query_digest(request.scope["path_template"], view, query),
         row=row,
         cost=declaration_of(request.route_handler).cost,
         minimum_position=minimum,
         wait_seconds=wait_seconds(request.headers) if minimum is not None else 0,
-        if_none_match=request.headers.get("if-none-match"),
+        if_none_match=if_none_match(request.headers),
     )
 
 
 def _has_already(asked: Asked, state: ProjectionState) -> bool:
     """Whether the client has these very rows; `*` asks whether there is anything, which a state does not say."""
-    tags = asked.if_none_match
-    if tags is None or tags.strip() == "*":
-        return False
-    opaque = asked.etag(state).removeprefix("W/")
-    return any(tag.strip().removeprefix("W/") == opaque for tag in tags.split(","))
+    return asked.if_none_match is not None and matches_etag(asked.if_none_match, asked.etag(state))
 
 
 def _response(request: QueryRequest, asked: Asked, found: Found, fields: dict[str, str]) -> Response[Any]:
     state, answer = found.state, found.answer
     etag = asked.etag(state)
-    if found.unchanged or answer is None or (asked.if_none_match or "").strip() == "*":
+    if found.unchanged or answer is None or asked.if_none_match == "*":
         return not_modified(etag=etag, position=state.position, headers=fields)
     return query_response(
         data=answer.data,

@@ -13,7 +13,8 @@ from shared_kernel.access.principals import Principal
 from shared_kernel.errors import UnauthenticatedError
 from shared_kernel.identifiers import new_id
 
-_VISIBLE_ASCII = re.compile(rb"[\x21-\x7e]{1,128}\Z")
+# Visible ASCII, and no API key that was put into the wrong header: it would be kept in logs and events.
+_REQUEST_ID = re.compile(rb"(?!.*sw_(?:live|test)_)[\x21-\x7e]{1,128}\Z")
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?\Z")
 
 
@@ -77,7 +78,7 @@ def request_context(request_id: bytes | None, traceparent: bytes | None) -> Requ
 
     Source: W3C Trace Context, section 3.2.
     """
-    accepted = request_id is not None and _VISIBLE_ASCII.match(request_id)
+    accepted = request_id is not None and _REQUEST_ID.match(request_id)
     return RequestContext(
         request_id=request_id.decode("ascii") if accepted and request_id else str(new_id()),
         traceparent=_continued(traceparent),

@@ -97,9 +97,17 @@ class Exchange:
     def _completed(self, message: HTTPResponseStartEvent) -> HTTPSendMessage:
         self.status = message["status"]
         headers = [*message["headers"], (b"x-request-id", self._request_id)]
-        for name, value in headers:
+        for index, (name, value) in enumerate(headers):
             if name == b"shelfwise-position":
                 self.position = value.decode("latin-1")
+            elif name == b"allow":
+                headers[index] = (name, _with_head(value))
         if self.headers.origin is not None:
             headers += response_headers(self.headers.origin, self.principal)
         return {"type": "http.response.start", "status": self.status, "headers": headers}
+
+
+def _with_head(allow: bytes) -> bytes:
+    """Where GET is allowed, HEAD is: it is answered here, and the router does not know of it."""
+    methods = {method.strip() for method in allow.split(b",")} - {b""}
+    return b", ".join(sorted(methods | {b"HEAD"} if b"GET" in methods else methods))

@@ -16,7 +16,8 @@ from shared_kernel.tenancy import acting_for
 
 PRINCIPAL_KEY: Final = "shelfwise.principal"
 """Where the outer door finds, after the answer, whom it was for."""
-_JSON_RANGES: Final = frozenset({b"application/json", b"application/*", b"*/*"})
+_JSON_RANGES: Final = (b"application/json", b"application/*", b"*/*")
+"""The most specific first."""
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -66,6 +67,8 @@ class Gate:
         accept: bytes | None = None
         for name, value in scope["headers"]:
             if name == b"authorization":
+                if authorization is not None:  # whoever stands before us may have looked at the other one
+                    raise unauthenticated()
                 authorization = value
             elif name == b"accept":
                 accept = value if accept is None else accept + b"," + value
@@ -90,12 +93,12 @@ class Gate:
 
 
 def _accepts_json(accept: bytes) -> bool:
-    """Whether a media range of `Accept` covers JSON and is not weighted 0 (RFC 9110, section 12.5.1)."""
+    """Whether the most specific media range of `Accept` that covers JSON is not weighted 0 (RFC 9110, 12.5.1)."""
+    refused: dict[bytes, bool] = {}
     for media_range in accept.lower().split(b","):
         name, *parameters = (part.strip() for part in media_range.split(b";"))
-        if name in _JSON_RANGES and not any(_is_zero_weight(parameter) for parameter in parameters):
-            return True
-    return False
+        refused[name] = any(_is_zero_weight(parameter) for parameter in parameters)
+    return next((not refused[name] for name in _JSON_RANGES if name in refused), False)
 
 
 def _is_zero_weight(parameter: bytes) -> bool:

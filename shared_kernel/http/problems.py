@@ -181,10 +181,7 @@ _DETAILS: Final[Mapping[type[ShelfWiseError], str]] = {
 
 
 def _allow(error: HTTPException) -> dict[str, str]:
-    methods = {name.strip() for name in (error.headers or {}).get("allow", "").split(",")} - {""}
-    if "GET" in methods:
-        methods.add("HEAD")  # the outermost door answers it from GET
-    return {"Allow": ", ".join(sorted(methods))}
+    return {"Allow": (error.headers or {}).get("allow", "")}
 
 
 def _invalid(error: ValidationException) -> InvalidError:

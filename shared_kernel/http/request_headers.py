@@ -90,9 +90,12 @@ def minimum_position(headers: Headers) -> int | None:
     Raises:
         InvalidError: not a whole number of 0 or more.
     """
-    text = headers.get("shelfwise-min-position")
-    if text is None:
+    lines = headers.getall("shelfwise-min-position", [])
+    if not lines:
         return None
+    if len(lines) > 1:
+        raise _invalid_header("ShelfWise-Min-Position", "is given once: the other one would be left out")
+    text = lines[0]
     if not _DIGITS.match(text.strip()) or int(text) > _MAX_POSITION:
         raise _invalid_header("ShelfWise-Min-Position", "takes a position, a whole number of 0 or more")
     return int(text)
@@ -105,13 +108,19 @@ def wait_seconds(headers: Headers) -> int:
     return min(int(match[1]), MAX_WAIT_SECONDS) if match else 0
 
 
-def matches_etag(headers: Headers, etag: str) -> bool:
-    """Whether `If-None-Match` names this entity tag, by weak comparison (RFC 9110, section 13.1.2)."""
-    text = headers.get("if-none-match")
-    if text is None:
-        return False
+def if_none_match(headers: Headers) -> str | None:
+    """`If-None-Match`, a list that may come in several lines (RFC 9110, section 5.3); None without it."""
+    lines = headers.getall("if-none-match", [])
+    return ",".join(lines).strip() if lines else None
+
+
+def matches_etag(tags: str | None, etag: str) -> bool:
+    """Whether a list of entity tags names this one, by weak comparison (RFC 9110, section 13.1.2).
+
+    `*` names none: it asks whether there is anything at all.
+    """
     opaque = etag.removeprefix("W/")
-    return text.strip() == "*" or any(tag.strip().removeprefix("W/") == opaque for tag in text.split(","))
+    return tags is not None and any(tag.strip().removeprefix("W/") == opaque for tag in tags.split(","))
 
 
 def _invalid_header(name: str, rule: str) -> InvalidError:

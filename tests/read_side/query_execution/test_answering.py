@@ -4,8 +4,10 @@ import asyncio
 
 import httpx
 
+from read_side.query_execution import ListQuery
+from read_side.query_execution.asking import query_digest
 from tests.eventually import eventually
-from tests.read_side.query_execution.books import Reads, a_book, state
+from tests.read_side.query_execution.books import VIEW, Reads, a_book, state
 from tests.read_side.query_execution.conftest import Api
 
 
@@ -204,6 +206,39 @@ async def test_what_the_client_has_is_not_sent_again(api: Api) -> None:
     assert from_state.headers["ShelfWise-Position"] == "8"
     assert from_state.headers["ETag"] == tag
     assert changed.status_code == 200
+
+
+async def test_entity_tags_may_come_in_several_lines(api: Api) -> None:
+    """As any list may; a minimum position, of which only one can hold, may not."""
+    tenant, key = await api.shelf.open_store()
+    await api.shelf.project(tenant, [a_book("Emma")], state(position=7, rows=1))
+    tag = (await api.get("/books", key)).headers["ETag"]
+    bearer = ("Authorization", f"Bearer {key}")
+
+    known = await api.client.get("/books", headers=[bearer, ("If-None-Match", '"other"'), ("If-None-Match", tag)])
+    unclear = await api.client.get(
+        "/books", headers=[bearer, ("ShelfWise-Min-Position", "1"), ("ShelfWise-Min-Position", "8")]
+    )
+
+    assert (known.status_code, unclear.status_code) == (304, 422)
+
+
+async def test_a_link_never_names_a_host(api: Api) -> None:
+    """Also where the request's path begins with two slashes, which a client would read as `//host/`."""
+    tenant, key = await api.shelf.open_store()
+    await api.shelf.project(tenant, [a_book("Emma"), a_book("Persuasion")], state(position=7, rows=2))
+
+    answer = await api.get("http://api.test//api/v1/books?limit=1", key)
+
+    assert answer.headers["Link"].startswith("</api/v1/books?")
+
+
+def test_two_routes_never_share_an_answer() -> None:
+    """Two lists of one view ask with the same struct, of different rows."""
+    query = ListQuery(conditions=(), sort="title")
+
+    assert query_digest("/books", VIEW, query) == query_digest("/books", VIEW, query)
+    assert query_digest("/books", VIEW, query) != query_digest("/books/rare", VIEW, query)
 
 
 async def test_every_fault_of_a_query_string_is_told_at_once(api: Api) -> None:
