@@ -90,6 +90,7 @@ class ReadApiParts(msgspec.Struct, frozen=True, kw_only=True):
     redis: MultiplexedRedis
     queries: Queries
     principals: SingleFlight[Principal | None]
+    origins: SingleFlight[bool]
 
 
 class _Running:
@@ -139,7 +140,9 @@ async def read_api_parts(
         stack.push_async_callback(queries.aclose)
         principals: SingleFlight[Principal | None] = SingleFlight()
         stack.push_async_callback(principals.aclose)
-        yield ReadApiParts(read_pool=read_pool, redis=redis, queries=queries, principals=principals)
+        origins: SingleFlight[bool] = SingleFlight()
+        stack.push_async_callback(origins.aclose)
+        yield ReadApiParts(read_pool=read_pool, redis=redis, queries=queries, principals=principals, origins=origins)
 
 
 def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) -> Application:
@@ -163,8 +166,13 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
         return None if revocations.is_revoked(key_hash) else principal
 
     async def origin_is_known(origin: str) -> bool:
-        with told_as_unavailable():
-            return await is_known_origin(running.parts.read_pool, origin)
+        parts = running.parts
+
+        async def look_up(_flight: Flight) -> bool:
+            with told_as_unavailable():
+                return await is_known_origin(parts.read_pool, origin)
+
+        return await parts.origins.join(origin, look_up)
 
     async def queries() -> Any:  # noqa: ANN401 - Litestar compares the annotation with the handlers' own
         return running.parts.queries

@@ -52,7 +52,7 @@ async def test_a_redis_that_hangs_delays_a_read_by_a_moment(api: Api) -> None:
     assert time.monotonic() - began < 1.5
 
 
-@pytest.mark.parametrize("spoil", ["state", "incarnation", "type"])
+@pytest.mark.parametrize("spoil", ["state", "incarnation", "head", "type"])
 async def test_what_cannot_be_read_in_redis_is_not_there(api: Api, servers: Servers, spoil: str) -> None:
     """Another release's format, or a key of another type, costs a look at the table and nothing else."""
     tenant, key = await api.shelf.open_store()
@@ -68,6 +68,8 @@ async def test_what_cannot_be_read_in_redis_is_not_there(api: Api, servers: Serv
             case "incarnation":
                 await redis.delete(keys.state_key())
                 await redis.hset(keys.state_key(), mapping={"i": "other", VIEW.label: encode_state(shown)})
+            case "head":
+                await redis.set(keys.head_key(), "soon")
             case _:
                 await redis.set(keys.state_key(), "not a hash")
 
@@ -110,6 +112,18 @@ async def test_a_postgresql_that_hangs_is_503_within_two_seconds(api: Api) -> No
     began = time.monotonic()
 
     answers = await asyncio.gather(*(api.get("/total", key) for _ in range(3)))
+
+    assert {answer.status_code for answer in answers} == {503}
+    assert time.monotonic() - began < 2
+
+
+async def test_a_preflight_does_not_hang_with_postgresql(api: Api) -> None:
+    """Many of one origin are one look, and 503 within two seconds."""
+    api.read_database.hold()
+    asking = {"Origin": "https://shop.example", "Access-Control-Request-Method": "GET"}
+    began = time.monotonic()
+
+    answers = await asyncio.gather(*(api.client.options("/books", headers=asking) for _ in range(3)))
 
     assert {answer.status_code for answer in answers} == {503}
     assert time.monotonic() - began < 2
