@@ -19,6 +19,7 @@ READY := .venv/ready
 BENCH_READY := .venv/bench-ready
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 SEED ?= 1
+PORT ?= 8000
 ONLY ?=
 MINUTES ?= 60
 # The servers need room beside the tests: more workers than cores only wait for each other.
@@ -33,7 +34,7 @@ help: ## list the targets
 setup: $(READY) ## make .venv with everything locked by hash; quick when nothing changed
 
 run: $(READY) ## start it all on this machine, with two demo stores; Ctrl-C ends it
-	@exec $(BIN)/shelfwise up --demo
+	@exec $(BIN)/shelfwise up --demo --port $(PORT)
 
 test: $(READY) ## the whole suite, on real PostgreSQL and Valkey
 	$(BIN)/pytest -n $(WORKERS)
