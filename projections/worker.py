@@ -29,6 +29,7 @@ from projections.runtime.progress import Progress
 from projections.runtime.requests import run_requests
 from projections.runtime.retiring import GRACE_SECONDS
 from projections.runtime.shards import ShardKeeper
+from projections.runtime.stopping import heed_cancellation
 from shared_kernel.database.pool import Pool, PoolSettings, build_pool
 from shared_kernel.http.health import Check, Health
 from shared_kernel.http.probe import serve_probe
@@ -183,6 +184,7 @@ async def run_until_signalled(
 async def _persist(settings: ProjectorSettings, projections: Sequence[AnyProjection], reach: Reach) -> None:
     # Unbounded in attempts: a projector has nothing better to do than to wait for its databases, with a red probe.
     while True:
+        heed_cancellation()
         try:
             await run_projector(settings, projections=projections, reach=reach)
         except* DATABASE_FAILURES as group:

@@ -7,6 +7,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from projections.runtime.stopping import heed_cancellation
 from shared_kernel.redis.keys import DOORBELL_CHANNEL
 
 _FIRST_PAUSE_SECONDS = 0.1
@@ -21,6 +22,7 @@ async def listen(redis_url: str, wake: Callable[[int], object]) -> None:
     """Call `wake` with each shard that has news, until cancelled. Hints missed while away are the sweep's to find."""
     pause_seconds = _FIRST_PAUSE_SECONDS
     while True:
+        heed_cancellation()
         try:
             async with (
                 Redis.from_url(redis_url, socket_connect_timeout=2, health_check_interval=5) as redis,
@@ -29,6 +31,7 @@ async def listen(redis_url: str, wake: Callable[[int], object]) -> None:
                 await subscription.subscribe(DOORBELL_CHANNEL)
                 pause_seconds = _FIRST_PAUSE_SECONDS
                 while True:
+                    heed_cancellation()
                     message = await subscription.get_message(timeout=_QUIET_SECONDS)
                     if message is None:
                         await subscription.ping()

@@ -21,6 +21,7 @@ from projections.runtime.leases import Lease, LeaseTimes
 from projections.runtime.progress import Progress
 from projections.runtime.rebuilding import Rebuild
 from projections.runtime.retrying import Retry
+from projections.runtime.stopping import heed_cancellation
 from projections.runtime.tracing import log_projected
 from projections.runtime.turns import ShardTenants, Turn
 from shared_kernel.database.pool import Pool
@@ -99,6 +100,7 @@ class ShardDrain:
         """
         failures = 0
         while True:
+            heed_cancellation()
             try:
                 await self._drain()
                 failures = 0

@@ -12,6 +12,7 @@ from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
+from projections.runtime.stopping import heed_cancellation
 from shared_kernel.doorbell import ARQ_QUEUE, DRAIN_SHARD_JOB, decode_job, encode_job
 
 _POLL_SECONDS = 0.05
@@ -27,6 +28,7 @@ async def run_jobs(redis_url: str, wake: Callable[[int], bool]) -> None:
     """Run arq's worker until cancelled, starting it again with backoff whenever Redis took it down."""
     pause_seconds = _FIRST_PAUSE_SECONDS
     while True:
+        heed_cancellation()
         started_at = asyncio.get_running_loop().time()
         try:
             async with ArqRedis.from_url(redis_url, socket_connect_timeout=_CONNECT_SECONDS) as pool:

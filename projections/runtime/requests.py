@@ -12,6 +12,7 @@ from projections.runtime.drain import DrainParts
 from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.retiring import Retirement
 from projections.runtime.shards import ShardKeeper
+from projections.runtime.stopping import heed_cancellation
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.partitions import SHARDS, shard_of
@@ -59,6 +60,7 @@ async def run_requests(parts: DrainParts, keeper: ShardKeeper) -> None:
     """Begin what is asked for, finish what is filled and remove what is left over, until cancelled."""
     retirement = Retirement(parts.read_pool, parts.catalog, grace_seconds=parts.grace_seconds)
     while True:
+        heed_cancellation()
         try:
             if await _begin_one(parts.read_pool, parts.catalog):
                 for shard in range(SHARDS):

@@ -10,6 +10,7 @@ from projections.runtime import leases
 from projections.runtime.drain import DrainParts, ShardDrain
 from projections.runtime.errors import DATABASE_FAILURES, LeaseLostError
 from projections.runtime.leases import Lease
+from projections.runtime.stopping import heed_cancellation
 from shared_kernel.log.partitions import SHARDS
 
 _STOP_TIMEOUT_SECONDS = 1.0
@@ -49,6 +50,7 @@ class ShardKeeper:
         """Keep leases until cancelled; then stop the drains and give everything back."""
         try:
             while True:
+                heed_cancellation()
                 try:
                     await self._beat()
                 except DATABASE_FAILURES as error:

@@ -161,7 +161,7 @@ class _Table:
         self._build = checkpoint.build
 
     async def compare(self, part: KeyPart, folded: dict[Key, AnyStoredRow]) -> list[Difference]:
-        """The differences of one part; takes each row that stands in the table out of `folded`, and the rest is missing."""
+        """The differences of one part; what stands in the table is taken out of `folded`, and the rest is missing."""
         differences: list[Difference] = []
         rows = self._connection.cursor(self._codec.select_all, self._tenant_id, self._build, prefetch=_ROWS_PER_FETCH)
         async for record in rows:

@@ -1,6 +1,7 @@
 """Projecting in a test: a projector in its own process or in the test's, what it left behind, and whether that is right."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -29,6 +30,7 @@ AnyProjection = Projection[Any]  # Any: projections of every row type
 
 LEASE_SECONDS = 1.0
 """Short, so that a shard is taken over within a test's patience."""
+_STOP_TIMEOUT_SECONDS = 20.0
 
 
 def projector_settings(servers: Servers, **changes: object) -> ProjectorSettings:
@@ -60,8 +62,16 @@ async def running_projector(
         yield
     finally:
         task.cancel()
+        await asyncio.wait({task}, timeout=_STOP_TIMEOUT_SECONDS)
+        assert task.done(), "\n".join(_where(one) for one in asyncio.all_tasks())
         with suppress(asyncio.CancelledError):
             await task
+
+
+def _where(task: asyncio.Task[Any]) -> str:  # Any: tasks of every kind
+    out = io.StringIO()
+    task.print_stack(file=out)
+    return out.getvalue()
 
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):

@@ -73,6 +73,4 @@ def tally(
         before = 0 if row is None else row.copies
         return Tally(channel=event.channel, copies=before + copies_of(event), last=event.number)
 
-    return Projection(
-        view=TALLY, handles=frozenset({OrderPlaced, OrderCancelled}), touches=touches, evolve=evolve
-    )
+    return Projection(view=TALLY, handles=frozenset({OrderPlaced, OrderCancelled}), touches=touches, evolve=evolve)

@@ -66,7 +66,7 @@ CREATE TABLE projection.leftover (
     PRIMARY KEY (tenant_id, name, version, build),
     FOREIGN KEY (name, version, build) REFERENCES projection.build ON DELETE CASCADE
 );
-COMMENT ON TABLE projection.leftover IS 'rows of a build that its tenant has left, to be deleted when nobody reads them';
+COMMENT ON TABLE projection.leftover IS 'rows of a build that its tenant has left, to be deleted once unread';
 CREATE TABLE projection.parked_key (
     tenant_id uuid NOT NULL,
     name text NOT NULL,

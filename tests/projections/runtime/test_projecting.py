@@ -119,6 +119,9 @@ async def test_a_changed_shape_without_a_new_version_is_refused(servers: Servers
         columns = [{"name": name, "type": "UUID", "nullable": False} for name in ("tenant_id", "build", "id")]
         spec = '{"table": "thing__v1", "columns": %s, "primary_key": ["tenant_id", "build", "id"], "indexes": []}'
         first = spec % str(columns).replace("'", '"').replace("False", "false")
-        await connection.execute("SELECT projection.create_table($1::jsonb)", first.replace('build", "type": "UUID', 'build", "type": "INTEGER'))
+        await connection.execute(
+            "SELECT projection.create_table($1::jsonb)",
+            first.replace('build", "type": "UUID', 'build", "type": "INTEGER'),
+        )
         with pytest.raises(asyncpg.DuplicateTableError, match="new version"):
             await connection.execute("SELECT projection.create_table($1::jsonb)", first)
