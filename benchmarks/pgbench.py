@@ -46,7 +46,7 @@ _SCRIPT = """\\set a random(1, 166)
 \\set b random(167, 333)
 \\set c random(334, 500)
 \\set t random(1, 10)
-SELECT floor.place(ARRAY[:a, :b, :c], :t);
+SELECT floor.place(ARRAY[:a::int, :b::int, :c::int], :t::int);
 """
 _RATE = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
 _CLIENTS = 16
