@@ -122,6 +122,15 @@ def money(amount_minor: int) -> dict[str, object]:
     return {"amount_minor": amount_minor, "currency": "GBP"}
 
 
+EDITION: dict[str, object] = {
+    "title": "Emma",
+    "contributors": [{"name": "Jane Austen", "role": "author"}],
+    "format": "paperback",
+    "list_price": money(899),
+}
+"""An edition that lacks only its ISBN or SKU."""
+
+
 def receipt(location_id: UUID | str, edition_id: UUID | str, quantity: int) -> dict[str, object]:
     """A delivery of one line."""
     line = {"edition_id": str(edition_id), "quantity": quantity, "unit_cost": money(500)}
@@ -132,3 +141,18 @@ def order(location_id: UUID | str, *lines: tuple[UUID | str, int]) -> dict[str, 
     """An order at the till."""
     wanted = [{"edition_id": str(edition_id), "quantity": quantity} for edition_id, quantity in lines]
     return {"location_id": str(location_id), "channel": "pos", "lines": wanted}
+
+
+async def shelf(write_api: WriteApi) -> tuple[str, str]:
+    """A location with twenty copies of one edition at 8.99."""
+    location = made(await write_api.post("/locations", {"name": "Main street", "kind": "shop"}))["id"]
+    edition = made(await write_api.post("/editions", EDITION | {"sku": "EMMA"}))["id"]
+    made(await write_api.post("/stock/receipts", receipt(location, edition, 20)))
+    return location, edition
+
+
+def made(answer: httpx.Response, *, status: int = 201) -> dict[str, Any]:
+    """What an answer of this status holds: the data of a success, the whole of a problem."""
+    assert answer.status_code == status, answer.text
+    body: dict[str, Any] = answer.json()
+    return body if status >= 400 else dict(body["data"])

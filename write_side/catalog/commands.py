@@ -10,6 +10,8 @@ from shared_kernel.money import Money
 
 # No NUL, which PostgreSQL does not store, and something to see.
 _VISIBLE = r"^[^\x00]*[^\x00\s][^\x00]*$"
+# The end of the text in the contract's dialect as in Python's, whose `$` also stands before a last line feed.
+_END = r"$(?!\n)"
 
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=_VISIBLE)]
 Format = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=_VISIBLE, description="such as `paperback`")]
@@ -17,15 +19,15 @@ Publisher = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=_V
 PublishedOn = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^-?[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$",
+        pattern=r"^(?!-0000)-?[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?" + _END,
         description="A date, a month or a year (ISO 8601): `1813-01-28`, `1813-01`, `1813`, `-0750`",
     ),
 ]
-Language = Annotated[str, msgspec.Meta(max_length=35, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
+Language = Annotated[str, msgspec.Meta(max_length=35, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*" + _END)]
 Subject = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=_VISIBLE)]
 Subjects = Annotated[tuple[Subject, ...], msgspec.Meta(max_length=100)]
 TaxClass = Annotated[str, msgspec.Meta(min_length=1, max_length=40, description="One of the store's tax classes")]
-Sku = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$")]
+Sku = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?" + _END)]
 IsbnText = Annotated[
     str, msgspec.Meta(min_length=1, max_length=40, description="ISBN-13 or ISBN-10, with or without hyphens")
 ]

@@ -27,7 +27,11 @@ from write_side.catalog.errors import EditionAlreadyDiscontinued, InvalidEdition
 
 EventT = TypeVar("EventT", bound=Event)
 
+_MONTH_AND_DAY = len("-01-28")
 _FULL_DATE_LENGTH = len("1813-01-28")
+_CALENDAR_CYCLE_YEARS = 400
+_CYCLE_BEGINS = 2000
+"""The Gregorian calendar repeats every 400 years, also before its own beginning (ISO 8601, where 0000 is 1 BC)."""
 _REVISABLE = (
     "title",
     "contributors",
@@ -203,10 +207,11 @@ def _isbn_of(command: CreateEdition) -> tuple[str | None, list[FieldError]]:
 
 def _date_faults(published_on: str | None) -> Iterator[FieldError]:
     """A full date that no calendar has; the shape was held against the pattern before."""
-    if published_on is None or len(published_on) != _FULL_DATE_LENGTH or published_on.startswith(("-", "0000")):
+    if published_on is None or len(published_on) < _FULL_DATE_LENGTH:
         return
+    year, month_and_day = int(published_on[:-_MONTH_AND_DAY]), published_on[-_MONTH_AND_DAY:]
     try:
-        date.fromisoformat(published_on)
+        date.fromisoformat(f"{_CYCLE_BEGINS + year % _CALENDAR_CYCLE_YEARS}{month_and_day}")
     except ValueError:
         yield FieldError(pointer="/published_on", code="wrong_format", detail="there is no such day")
 

@@ -26,7 +26,10 @@ INSERT INTO write.edition (tenant_id, edition_id, version, sku, isbn13, title, c
                            published_on, language, subjects, tax_class, currency, list_price_minor, popularity,
                            discontinued_at, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $16, $17, $18)
+ON CONFLICT DO NOTHING RETURNING edition_id
 """
+# Where both are taken PostgreSQL names the older index, so the ISBN is asked for: it is what the client sent.
+_IS_ISBN_TAKEN = "SELECT EXISTS (SELECT FROM write.edition WHERE tenant_id = $1 AND isbn13 = $2)"
 _ADD_MANY = """
 INSERT INTO write.edition (tenant_id, edition_id, version, sku, isbn13, title, contributors, format, publisher,
                            published_on, language, subjects, tax_class, currency, list_price_minor, popularity,
@@ -61,14 +64,11 @@ async def add(connection: Connection, tenant_id: UUID, edition: Edition, now: da
     Raises:
         IsbnTaken, SkuTaken: another edition of the store has it.
     """
-    try:
-        await connection.execute(_ADD, tenant_id, *_row(edition), now)
-    except asyncpg.UniqueViolationError as error:
-        if error.constraint_name == "edition_isbn13_key":
-            raise IsbnTaken(f"an edition with the ISBN {edition.isbn13} exists") from error
-        if error.constraint_name == "edition_sku_key":
-            raise SkuTaken(f"an edition with the SKU {edition.sku} exists") from error
-        raise
+    if await connection.fetchval(_ADD, tenant_id, *_row(edition), now) is not None:
+        return
+    if await connection.fetchval(_IS_ISBN_TAKEN, tenant_id, edition.isbn13):
+        raise IsbnTaken(f"an edition with the ISBN {edition.isbn13} exists")
+    raise SkuTaken(f"an edition with the SKU {edition.sku} exists")
 
 
 async def add_many(connection: Connection, tenant_id: UUID, editions: Sequence[Edition], now: datetime) -> None:
