@@ -40,6 +40,8 @@ from write_side.tenants.authentication import authenticate, is_known_origin
 
 API_PATH: Final = "/api/v1"
 _ARQ_TIMEOUT_SECONDS: Final = 2.0
+_PATIENCE_SECONDS: Final = 1.8
+"""The contract says 503 within two seconds, also where the database hangs or a lock is not to be had."""
 _CANCELLATIONS: Final = 3
 _CANCELLATION_SECONDS: Final = 0.5
 _DEFAULT_LIMITS: Final = RateLimitSettings()
@@ -131,7 +133,13 @@ async def write_api_parts(
         forgetting = asyncio.create_task(keep_forgetting(pool), name="forgetting")
         stack.push_async_callback(_cancel, forgetting)
         doorbell = overrides.doorbell or await _redis_doorbell(stack, redis, settings.redis_url)
-        execution = CommandExecution(pool=pool, doorbell=doorbell, clock=overrides.clock, make_id=overrides.make_id)
+        execution = CommandExecution(
+            pool=pool,
+            doorbell=doorbell,
+            clock=overrides.clock,
+            make_id=overrides.make_id,
+            patience_seconds=_PATIENCE_SECONDS,
+        )
         stack.push_async_callback(execution.aclose)
         limiter = RateLimiter(redis, limits, local_share=LocalShare(limits, processes=settings.processes))
         yield WriteApiParts(

@@ -57,7 +57,15 @@ class CommandExecution:
         doorbell: Doorbell,
         clock: Clock = system_clock,
         make_id: Callable[[], UUID] = new_id,
+        patience_seconds: float | None = None,
     ) -> None:
+        """Run on a pool and ring a doorbell.
+
+        Args:
+            patience_seconds: how long a caller is kept waiting; the command goes on without them. None for no bound
+                but those of the pool.
+        """
+        self._patience_seconds = patience_seconds
         self._pool = pool
         self._doorbell = doorbell
         self._clock = clock
@@ -65,7 +73,7 @@ class CommandExecution:
         self._running: set[asyncio.Task[Answer]] = set()
 
     async def execute(self, request: CommandRequest, decide: Decide) -> Answer:
-        """Decide and commit; a caller who is cancelled leaves, the command goes on to its end.
+        """Decide and commit; a caller who is cancelled or kept too long leaves, the command goes on to its end.
 
         Args:
             decide: a handler with its command; run again from the start when a race was lost.
@@ -79,10 +87,14 @@ class CommandExecution:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         try:
-            return await asyncio.shield(task)
+            done, _ = await asyncio.wait({task}, timeout=self._patience_seconds)
         except asyncio.CancelledError:
             task.add_done_callback(_account_for)
             raise
+        if not done:
+            task.add_done_callback(_account_for)
+            raise OutcomeUnknownError
+        return task.result()
 
     async def aclose(self) -> None:
         """Let what is running come to its end, for a bounded time."""

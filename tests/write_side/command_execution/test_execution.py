@@ -117,6 +117,23 @@ async def test_a_client_that_leaves_does_not_stop_its_command(write_side: WriteS
     assert len(await write_side.log()) == 2
 
 
+async def test_a_client_kept_too_long_is_told_and_its_command_goes_on(write_side: WriteSide) -> None:
+    """The outcome is unknown to it, and its key finds it."""
+    may_go_on = asyncio.Event()
+
+    async def slow(work: UnitOfWork) -> Outcome:
+        await may_go_on.wait()
+        return await OPEN(work)
+
+    impatient = CommandExecution(pool=write_side.pool, doorbell=write_side.doorbell, patience_seconds=0.01)
+    with pytest.raises(OutcomeUnknownError):
+        await impatient.execute(write_side.request(idempotency=claim("k")), slow)
+    may_go_on.set()
+    await impatient.aclose()
+    assert (await write_side.run(OPEN, idempotency=claim("k"))).replayed
+    assert len(await write_side.log()) == 2
+
+
 @pytest.mark.parametrize("is_committed", [True, False])
 async def test_an_answer_lost_at_commit_is_found_by_the_retry(write_side: WriteSide, is_committed: bool) -> None:  # noqa: FBT001 - a parameter of pytest's
     """Whether the commit arrived or not: the client hears 503, retries, and there is one event."""
