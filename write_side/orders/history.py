@@ -102,6 +102,7 @@ async def import_orders(
 
 
 async def _import_orders(command: ImportOrders, work: UnitOfWork) -> Outcome:
+    await returns_repository.take_turns(work.connection, work.tenant.id, command.source)
     seen = await returns_repository.imported_references(
         work.connection, work.tenant.id, command.source, [invoice.reference for invoice in command.invoices]
     )

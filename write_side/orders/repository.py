@@ -78,10 +78,9 @@ WITH {SAVE_MOVEMENTS}, changed AS (
     UPDATE write.sales_order SET version = $13, status = $14, fulfilment_status = $15
     WHERE tenant_id = $1 AND order_id = $12
 )
-UPDATE write.order_line l SET fulfilled_quantity = s.fulfilled, returned_quantity = s.returned
-FROM unnest($16::uuid[], $17::int[], $18::int[]) AS s(line_id, fulfilled, returned)
-WHERE l.tenant_id = $1 AND l.order_id = $12 AND l.line_id = s.line_id
-  AND (l.fulfilled_quantity, l.returned_quantity) IS DISTINCT FROM (s.fulfilled, s.returned)
+UPDATE write.order_line l SET fulfilled_quantity = s.fulfilled
+FROM unnest($16::uuid[], $17::int[]) AS s(line_id, fulfilled)
+WHERE l.tenant_id = $1 AND l.order_id = $12 AND l.line_id = s.line_id AND l.fulfilled_quantity <> s.fulfilled
 """  # noqa: S608 - the same
 _encoder = msgspec.json.Encoder()
 
@@ -134,7 +133,7 @@ async def add(
 
 
 async def save(connection: Connection, tenant_id: UUID, order: Order, movements: Sequence[Movement]) -> None:
-    """Keep what can change of an order that is locked, and move the stock it moves."""
+    """Keep what fulfilling and cancelling change of an order that is locked, and move the stock it moves."""
     await connection.execute(
         _SAVE,
         *movement_arguments(tenant_id, movements),
@@ -144,7 +143,6 @@ async def save(connection: Connection, tenant_id: UUID, order: Order, movements:
         order.fulfilment_status,
         [line.ordered.line_id for line in order.lines],
         [line.fulfilled_quantity for line in order.lines],
-        [line.returned_quantity for line in order.lines],
     )
 
 

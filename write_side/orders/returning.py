@@ -66,8 +66,7 @@ async def return_from_order(order_id: UUID, command: ReturnFromOrder, work: Unit
         lines=tuple(_part_of(line, quantities, work) for line in order.lines if line.ordered.line_id in quantities),
     )
     ledger = await _with_missing_accounts(order, ledger, work)
-    await repository.save(work.connection, work.tenant.id, changed, ())
-    return await _take_back(event, ledger, work)
+    return await _take_back(event, ledger, work, order=changed)
 
 
 def goods_returned(
@@ -98,7 +97,7 @@ def goods_returned(
     )
 
 
-async def _take_back(event: GoodsReturned, ledger: Ledger, work: UnitOfWork) -> Outcome:
+async def _take_back(event: GoodsReturned, ledger: Ledger, work: UnitOfWork, *, order: Order | None = None) -> Outcome:
     for line in event.lines:
         stock = ledger.account(event.location_id, line.edition_id)
         returned = take_back(stock, quantity=line.quantity, cost_minor=line.cost_minor, return_id=event.return_id)
@@ -110,6 +109,7 @@ async def _take_back(event: GoodsReturned, ledger: Ledger, work: UnitOfWork) -> 
         references=[None],
         returned_at=[work.now],
         movements=ledger.movements,
+        order=order,
     )
     work.record(event, stream_id=event.return_id, stream_version=1)
     ledger.record_all(work)

@@ -7,6 +7,7 @@ from uuid import UUID
 from shared_kernel.database.pool import Connection
 from shared_kernel.events.orders import GoodsReturned
 from write_side.inventory.ledger import SAVE_MOVEMENTS, Movement, movement_arguments
+from write_side.orders.model import Order
 
 _ADD = f"""
 WITH {SAVE_MOVEMENTS}, added AS (
@@ -15,6 +16,12 @@ WITH {SAVE_MOVEMENTS}, added AS (
     SELECT $1, r.*
     FROM unnest($12::uuid[], $13::uuid[], $14::uuid[], $15::text[], $16::text[], $17::bigint[], $18::bigint[],
                 $19::bigint[], $20::text[], $21::text[], $22::timestamptz[]) AS r
+), changed_order AS (
+    UPDATE write.sales_order SET status = $35 WHERE tenant_id = $1 AND order_id = $34
+), changed_line AS (
+    UPDATE write.order_line l SET returned_quantity = c.returned
+    FROM unnest($36::uuid[], $37::int[]) AS c(line_id, returned)
+    WHERE l.tenant_id = $1 AND l.order_id = $34 AND l.line_id = c.line_id AND l.returned_quantity <> c.returned
 )
 INSERT INTO write.return_line (tenant_id, return_id, line_id, place, edition_id, quantity, unit_price_minor, net_minor,
                                tax_minor, total_minor, cost_minor, tax_rate_basis_points)
@@ -22,6 +29,8 @@ SELECT $1, l.*
 FROM unnest($23::uuid[], $24::uuid[], $25::int[], $26::uuid[], $27::int[], $28::bigint[], $29::bigint[], $30::bigint[],
             $31::bigint[], $32::bigint[], $33::int[]) AS l
 """  # noqa: S608 - constants of this module, no input
+# Two imports of one source would meet on the unique keys of its references, and only after all their work.
+_TAKE_TURNS = "SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text || $2::text, 1))"
 _IMPORTED = """
 SELECT 'order' AS kind, source_reference FROM write.sales_order
 WHERE tenant_id = $1 AND source = $2 AND source_reference = ANY($3::text[])
@@ -29,6 +38,11 @@ UNION ALL
 SELECT 'return', source_reference FROM write.goods_return
 WHERE tenant_id = $1 AND source = $2 AND source_reference = ANY($3::text[])
 """
+
+
+async def take_turns(connection: Connection, tenant_id: UUID, source: str) -> None:
+    """Wait until no other command imports from this source, and keep others waiting until the transaction ends."""
+    await connection.execute(_TAKE_TURNS, tenant_id, source)
 
 
 async def imported_references(
@@ -47,12 +61,15 @@ async def add(
     references: Sequence[str | None],
     returned_at: Sequence[datetime],
     movements: Sequence[Movement],
+    order: Order | None = None,
 ) -> None:
     """Keep returns with their lines, and move the stock they move.
 
     Args:
         references: what their source calls them; None where there is no source.
+        order: the locked one they are of, as they leave it.
     """
+    lines = order.lines if order else ()
     await connection.execute(
         _ADD,
         *movement_arguments(tenant_id, movements),
@@ -68,6 +85,10 @@ async def add(
         list(references),
         list(returned_at),
         *_line_columns(returns),
+        order and order.order_id,
+        order and order.status,
+        [line.ordered.line_id for line in lines],
+        [line.returned_quantity for line in lines],
     )
 
 
