@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -38,21 +39,28 @@ def main() -> None:
     report = run(parts, effort)
     sys.stdout.write(markdown(report))
     note(f"kept in {write(report, 'bench')}")
+    sys.exit(0 if report.settings["failed parts"] == "none" else 1)
 
 
 def run(parts: Mapping[str, Measure], effort: Effort) -> Report:
     """Run parts one after the other, on servers of their own."""
     cores = choose_cores()
     rows: list[Row] = []
+    failed: list[str] = []
     with open_site() as site:
         generator = LoadGenerator.best(core=cores.load, folder=site.folder)
         for name, part in parts.items():
             note(name)
-            rows += part(site, generator, cores, effort)
+            try:
+                rows += part(site, generator, cores, effort)
+            except Exception:  # noqa: BLE001  # the process's edge: what else was measured is still worth its table
+                failed.append(name)
+                traceback.print_exc()
         settings = {
             **site.settings,
             "tenants": f"{reading.STORES}",
             "load": generator.name,
+            "failed parts": ", ".join(failed) or "none",
             "server on core": f"{cores.server}",
             "load on core": f"{cores.load}",
         }

@@ -14,6 +14,10 @@ _TIMEOUT_SECONDS = 20.0
 class AnswerFailed(Exception):
     """A status of 300 or more; the message has the answer."""
 
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
 
 class WireClient:
     """Asks over at most so many connections; who comes when all are busy waits."""
@@ -52,7 +56,8 @@ class WireClient:
                 answer = await reader.readexactly(content_length(head[:-2]))
             finally:
                 self._idle.put_nowait((reader, writer))
-        if int(head[9:12]) >= _FIRST_BAD_STATUS:
-            raise AnswerFailed(f"{method} {target}: {head!r} {answer[:500]!r}")
+        status = int(head[9:12])
+        if status >= _FIRST_BAD_STATUS:
+            raise AnswerFailed(status, f"{method} {target}: {head!r} {answer[:500]!r}")
         pairs = (line.split(": ", 1) for line in head.decode("latin-1").split("\r\n")[1:-2])
         return {name.lower(): value for name, value in pairs}, answer
