@@ -11,6 +11,7 @@ import msgspec
 from litestar import Router
 
 from read_side.app import API_PATH
+from read_side.query_execution.cursors import InvalidCursor
 from read_side.query_execution.errors import (
     PositionUnknownError,
     ProjectionBehindError,
@@ -18,7 +19,6 @@ from read_side.query_execution.errors import (
     TooManyWaitingError,
     ViewNotBuiltError,
 )
-from read_side.query_execution.cursors import InvalidCursor
 from read_side.routes import ROUTES as QUERIES
 from shared_kernel.errors import ShelfWiseError
 from shared_kernel.http.openapi import build_document, merge_documents
