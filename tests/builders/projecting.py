@@ -1,4 +1,4 @@
-"""Projecting in a test: a projector in its own process or in the test's, what it left behind, and whether that is right."""
+"""Projecting in a test: a projector in its process, what it left behind, and whether that is right."""
 
 import asyncio
 import io
