@@ -8,16 +8,18 @@ from zoneinfo import ZoneInfo
 
 from operations.demo.keys import ACTOR
 from operations.demo.orders import DemoLine, DemoOrder, demo_orders
-from operations.importing.stock_for_orders import receive_what_is_missing
+from operations.importing.stock_for_orders import COST_PERCENT_OF_PRICE, receive_what_is_missing
 from operations.in_house import InHouse
 from operations.store_facts import Location
 from shared_kernel.tenancy import Tenant
+from write_side.inventory.bulk import DeliveryLine, receive_stock
 from write_side.orders.commands import Channel
 from write_side.orders.history import HistoricInvoice, HistoricLine, ImportOrders, import_orders
 
 SOURCE = "demo"
 _CHANNELS: tuple[Channel, ...] = ("pos", "web")
 _BATCH_INVOICES = 200
+_COPIES_ON_THE_SHELF = 12
 
 
 async def fill_with_history(
@@ -53,6 +55,22 @@ async def fill_with_history(
                 source=_source(channel), location_id=shop.id, channel=channel, take_stock=True, invoices=batch
             )
             await import_orders(house.execution, tenant, command, actor=ACTOR)
+    await _stock_the_shelves(house, tenant, shop, editions)
+
+
+async def _stock_the_shelves(house: InHouse, tenant: Tenant, shop: Location, editions: Mapping[UUID, int]) -> None:
+    """A dozen copies of everything, once, so that whoever comes first finds what they ask for."""
+    lines = [
+        DeliveryLine(
+            edition_id=edition,
+            quantity=_COPIES_ON_THE_SHELF,
+            unit_cost_minor=price_minor * COST_PERCENT_OF_PRICE // 100,
+        )
+        for edition, price_minor in editions.items()
+    ]
+    await receive_stock(
+        house.execution, tenant, location_id=shop.id, lines=lines, actor=ACTOR, idempotency_key="demo-shelves"
+    )
 
 
 def _source(channel: Channel) -> str:

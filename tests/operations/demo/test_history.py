@@ -8,6 +8,7 @@ from operations.demo.history import fill_with_history
 from operations.demo.keys import KEYS_FILE, key_of
 from operations.demo.orders import demo_orders
 from operations.store_facts import open_location
+from shared_kernel.database.transactions import transaction
 from shared_kernel.money import Money
 from tests.operations.installed import events_of, head_of, opened_house
 from tests.servers import Servers
@@ -33,6 +34,10 @@ async def test_the_same_history_is_taken_in_once(servers: Servers, tmp_path: Pat
         (edition,) = await editions_by_popularity(house.write_pool, tenant, limit=1)
         shop = await open_location(house.execution, tenant, OpenLocation(name="Shop", kind="shop"), actor="test")
         await fill_with_history(house, tenant, shop, editions={edition: 799}, today=_TODAY, seed=7)
+        free = "SELECT on_hand - reserved FROM write.stock WHERE tenant_id = $1"
+        assert await house.write_pool.fetchval(free, tenant.id) is None, "nobody sees stock without naming a store"
+        async with transaction(house.write_pool, tenant_id=tenant.id) as connection:
+            assert await connection.fetchval(free, tenant.id) >= 12  # noqa: PLR2004 - the dozen on the shelf
         events, head = await events_of(house, tenant), await head_of(house, tenant)
         await fill_with_history(house, tenant, shop, editions={edition: 799}, today=_TODAY, seed=7)
         assert await head_of(house, tenant) == head
