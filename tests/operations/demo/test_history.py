@@ -37,7 +37,7 @@ async def test_the_same_history_is_taken_in_once(servers: Servers, tmp_path: Pat
         free = "SELECT on_hand - reserved FROM write.stock WHERE tenant_id = $1"
         assert await house.write_pool.fetchval(free, tenant.id) is None, "nobody sees stock without naming a store"
         async with transaction(house.write_pool, tenant_id=tenant.id) as connection:
-            assert await connection.fetchval(free, tenant.id) >= 12  # noqa: PLR2004 - the dozen on the shelf
+            assert await connection.fetchval(free, tenant.id) >= 12
         events, head = await events_of(house, tenant), await head_of(house, tenant)
         await fill_with_history(house, tenant, shop, editions={edition: 799}, today=_TODAY, seed=7)
         assert await head_of(house, tenant) == head
