@@ -13,6 +13,7 @@ from read_side.query_execution.answers import Answer, Fetch, QueryT, Snapshot
 from read_side.query_execution.asking import Asked
 from read_side.query_execution.errors import ViewNotBuiltError
 from read_side.query_execution.single_flight import Flight
+from shared_kernel.database.outages import OUTAGES, is_lost_connection
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import BEGIN_SNAPSHOT, DatabaseUnavailableError, transaction
 from shared_kernel.redis.state import NOTHING_PROJECTED, ProjectionState
@@ -31,17 +32,8 @@ WHERE tenant_id = $1 AND build = $2 AND name = $3 AND version = $4
 # Where it is not known which rows an event touches, it may be any.
 _PARKED_FROM_AMONG: Final = _PARKED_FROM + "AND key = ANY($5::text[])"
 
-_AWAY: Final = (
-    TimeoutError,
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
+_AWAY: Final[tuple[type[Exception], ...]] = (OSError, *OUTAGES)
 _log = structlog.get_logger("shelfwise.queries")
-_CLOSED: Final = ("closed", "closing")
 _TRY_AGAIN: Final = "the database is not answering; try again"
 _NOT_BUILT: Final = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
 
@@ -94,8 +86,7 @@ def told_as_unavailable() -> Iterator[None]:
         _log.warning("read_database_away", error_type=type(error).__name__)
         raise DatabaseUnavailableError(_TRY_AGAIN) from error
     except asyncpg.InterfaceError as error:
-        # A connection lost between two statements, or a misuse of the driver, which is a bug: both are this error.
-        if not any(word in f"{error}" for word in _CLOSED):
+        if not is_lost_connection(error):
             raise
         _log.warning("read_database_away", error_type=type(error).__name__)
         raise DatabaseUnavailableError(_TRY_AGAIN) from error

@@ -8,33 +8,19 @@ import structlog
 from litestar import Request, Response
 from litestar.types import ExceptionHandlersMap
 
+from shared_kernel.database.outages import OUTAGES, is_lost_connection
 from shared_kernel.database.transactions import DatabaseUnavailableError
 from shared_kernel.http.problems import answer_unexpected, problem_response
 
 _log = structlog.get_logger(component="http")
 
-OUTAGES: Final[tuple[type[Exception], ...]] = (
-    asyncpg.PostgresConnectionError,
-    # Shut down, still starting, or ended a statement that took longer than its bound.
-    asyncpg.OperatorInterventionError,
-    # Connections, memory, disk.
-    asyncpg.InsufficientResourcesError,
-    # A lock was not had in time, or two waited for each other: nothing was done.
-    asyncpg.LockNotAvailableError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    # A standby that was promoted elsewhere.
-    asyncpg.ReadOnlySQLTransactionError,
-    ConnectionError,
-    TimeoutError,
-    socket.gaierror,
-)
-"""Raised in the middle of work; a connection that cannot be had is a `DatabaseUnavailableError` already."""
+# Redis, a resolver, a bound of ours.
+_OTHERS: Final[tuple[type[Exception], ...]] = (ConnectionError, TimeoutError, socket.gaierror)
 
 
 def outage_handlers() -> ExceptionHandlersMap:
     """Litestar's hook for all of them."""
-    handlers: dict[int | type[Exception], Any] = dict.fromkeys(OUTAGES, _answer_outage)
+    handlers: dict[int | type[Exception], Any] = dict.fromkeys((*OUTAGES, *_OTHERS), _answer_outage)
     handlers[asyncpg.InterfaceError] = _answer_interface_error
     return handlers
 
@@ -46,8 +32,4 @@ def _answer_outage(request: Request[Any, Any, Any], error: Exception) -> Respons
 
 
 def _answer_interface_error(request: Request[Any, Any, Any], error: asyncpg.InterfaceError) -> Response[Any]:
-    """Tell a connection lost between two statements from a misuse of the driver, a bug: both are this error."""
-    text = str(error)
-    if "closed" in text or "closing" in text:
-        return _answer_outage(request, error)
-    return answer_unexpected(request, error)
+    return _answer_outage(request, error) if is_lost_connection(error) else answer_unexpected(request, error)
