@@ -76,7 +76,7 @@ async def _release(pool: Pool, connection: Connection) -> None:
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         connection.terminate()
     except asyncio.CancelledError:
-        # Broken off while it tidies up: the pool would never have the connection again.
+        # Broken off while it tidies up: the pool would have the connection back only once the server ends it.
         connection.terminate()
         raise
     finally:

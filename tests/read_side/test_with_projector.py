@@ -12,8 +12,8 @@ from shared_kernel.identifiers import new_id
 from tests.builders.catalogue_events import recorded
 from tests.builders.log_rows import write_log
 from tests.builders.order_log import EMMA, PERSUASION, OrderLog, line
+from tests.builders.projecting import running_projector
 from tests.eventually import eventually
-from tests.projections.runtime.conftest import running_projector
 from tests.read_side.query_execution.conftest import GENEROUS, running_api
 from tests.read_side.query_execution.shelf import Shelf
 from tests.servers import Servers

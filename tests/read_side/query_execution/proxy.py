@@ -41,6 +41,10 @@ class Proxy:
         """Let nothing through, and break nothing: a server that hangs."""
         self._flowing.clear()
 
+    def let_go(self) -> None:
+        """Let what was held, and what comes, through."""
+        self._flowing.set()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             away_reader, away_writer = await asyncio.open_connection(*self._target)

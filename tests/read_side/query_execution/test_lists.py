@@ -12,12 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from read_side.best_sellers.endpoints import BestSellersParameters
 from read_side.query_execution import ListQuery, Snapshot, list_page
 from read_side.query_execution.cursors import InvalidCursor
 from read_side.query_execution.lists.cursors import decode_cursor, encode_cursor
 from read_side.query_execution.lists.parsing import parse_list
 from read_side.query_execution.lists.specification import Condition
 from read_side.query_execution.lists.statements import list_statement
+from read_side.query_execution.parameters import parse_parameters
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.database.transactions import tenant_setting
 from shared_kernel.errors import InvalidError, MalformedError
@@ -259,3 +261,23 @@ def test_null_is_a_word_like_any_other() -> None:
     assert parse_list(asking("title=null"), BOOKS) == ListQuery(
         conditions=(Condition(field="title", operator="eq", value="null"),), sort="title"
     )
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"), [("1000", "Expected `int` <= 100"), ("0", "Expected `int` >= 1"), ("x", "Expected `int`")]
+)
+def test_a_number_out_of_bounds_is_told_the_bound(limit: str, words: str) -> None:
+    """And not that it is text, as everything in a query string is."""
+    with pytest.raises(InvalidError) as caught:
+        parse_parameters(asking(f"limit={limit}"), BestSellersParameters)
+
+    assert [error.detail for error in caught.value.errors] == [words]
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, f"price[{'a' * 5000}]"])
+def test_an_endless_name_is_not_repeated_whole(name: str) -> None:
+    """A pointer is for reading."""
+    with pytest.raises(InvalidError) as caught:
+        parse_list(asking(f"{name}=1&{name}=2"), BOOKS)
+
+    assert all(len(error.pointer) <= 200 for error in caught.value.errors)
