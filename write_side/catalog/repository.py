@@ -19,7 +19,7 @@ _COLUMNS = """e.edition_id, e.version, e.sku, e.isbn13, e.title, e.contributors:
 _LOCK = f"""
 SELECT {_COLUMNS}, t.tax_rates::text AS tax_rates, t.prices_include_tax
 FROM write.edition e JOIN write.tenant t USING (tenant_id)
-WHERE e.tenant_id = $1 AND e.edition_id = $2 FOR UPDATE OF e
+WHERE e.tenant_id = $1 AND e.edition_id = $2 FOR NO KEY UPDATE OF e
 """  # noqa: S608 - a constant of this module, no input
 _ADD = """
 INSERT INTO write.edition (tenant_id, edition_id, version, sku, isbn13, title, contributors, format, publisher,

@@ -30,21 +30,26 @@ WHERE NOT EXISTS (
 ORDER BY wanted.location_id, wanted.edition_id
 ON CONFLICT (tenant_id, location_id, edition_id) DO NOTHING
 """
+# Locks leave the keys alone, so that whoever only refers to a row waits for nobody.
 HELD = """
 held AS MATERIALIZED (
     SELECT s.stock_id, s.location_id, s.edition_id, s.version, s.on_hand, s.reserved, s.value_minor
     FROM write.stock s
     WHERE s.tenant_id = $1 AND s.location_id = ANY($2::uuid[]) AND s.edition_id = ANY($3::uuid[])
-    ORDER BY s.location_id, s.edition_id FOR UPDATE
+    ORDER BY s.location_id, s.edition_id FOR NO KEY UPDATE
 )
 """
 """The accounts of the editions $3 at the locations $2, locked; the statement's own parameters begin at $4."""
+# What is known comes in a row of its own: beside each account it would grow with the square of the lines.
 _LOCK = f"""
 WITH {HELD}
-SELECT held.*, ARRAY(SELECT l.location_id FROM write.location l WHERE l.tenant_id = $1 AND l.location_id = ANY($2))
-    AS known_locations, ARRAY(
-        SELECT e.edition_id FROM write.edition e WHERE e.tenant_id = $1 AND e.edition_id = ANY($3)) AS known_editions
-FROM (SELECT) AS always LEFT JOIN held ON true
+SELECT held.stock_id, held.location_id, held.edition_id, held.version, held.on_hand, held.reserved, held.value_minor,
+       NULL AS known_locations, NULL AS known_editions
+FROM held
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       ARRAY(SELECT l.location_id FROM write.location l WHERE l.tenant_id = $1 AND l.location_id = ANY($2)),
+       ARRAY(SELECT e.edition_id FROM write.edition e WHERE e.tenant_id = $1 AND e.edition_id = ANY($3))
 """  # noqa: S608 - constants of this module, no input
 _SAVE = f"WITH {SAVE_MOVEMENTS} SELECT"
 
@@ -88,10 +93,11 @@ async def lock(connection: Connection, tenant_id: UUID, places: Sequence[Place])
     locations = {place.location_id for place in places}
     editions = {place.edition_id for place in places}
     rows = await connection.fetch(_LOCK, tenant_id, sorted(locations), sorted(editions))
+    known = next(row for row in rows if row["stock_id"] is None)
     return Loaded(
-        stocks=tuple(stock_of(row) for row in rows if row["stock_id"] is not None),
-        locations=frozenset(rows[0]["known_locations"]),
-        editions=frozenset(rows[0]["known_editions"]),
+        stocks=tuple(stock_of(row) for row in rows if row is not known),
+        locations=frozenset(known["known_locations"]),
+        editions=frozenset(known["known_editions"]),
     )
 
 

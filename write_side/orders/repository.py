@@ -32,7 +32,7 @@ _LOCK_ORDER = """
 SELECT o.order_id, o.version, o.number, o.location_id, l.name AS location_name, o.channel, o.status,
        o.fulfilment_status, o.currency, o.net_minor, o.tax_minor, o.total_minor, o.source, o.source_reference
 FROM write.sales_order o JOIN write.location l USING (tenant_id, location_id)
-WHERE o.tenant_id = $1 AND o.order_id = $2 FOR UPDATE OF o
+WHERE o.tenant_id = $1 AND o.order_id = $2 FOR NO KEY UPDATE OF o
 """
 # A statement of its own, begun once the order is locked: it sees the lines as the last holder of that lock left them.
 _LOAD_LINES = """
@@ -42,7 +42,7 @@ WITH held AS MATERIALIZED (
     WHERE s.tenant_id = $1 AND s.location_id = $3
       AND s.edition_id = ANY(ARRAY(SELECT l.edition_id FROM write.order_line l
                                    WHERE l.tenant_id = $1 AND l.order_id = $2))
-    ORDER BY s.location_id, s.edition_id FOR UPDATE
+    ORDER BY s.location_id, s.edition_id FOR NO KEY UPDATE
 )
 SELECT l.line_id, l.edition_id AS line_edition_id, l.sku, l.title, l.authors::text AS authors, l.quantity,
        l.fulfilled_quantity, l.returned_quantity, l.unit_price_minor, l.discount_minor, l.net_minor, l.tax_minor,

@@ -28,7 +28,7 @@ VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8)
 """
 _HAS_PRINCIPAL = "SELECT EXISTS (SELECT FROM access.api_key WHERE tenant_id = $1 AND principal_id = $2)"
 _LOCK_KEY = """
-SELECT key_id, version, key_hash, revoked_at FROM access.api_key WHERE tenant_id = $1 AND key_id = $2 FOR UPDATE
+SELECT key_id, version, key_hash, revoked_at FROM access.api_key WHERE tenant_id = $1 AND key_id = $2 FOR NO KEY UPDATE
 """
 _REVOKE_KEY = "UPDATE access.api_key SET version = $3, revoked_at = $4 WHERE tenant_id = $1 AND key_id = $2"
 _STORES = "SELECT tenant_id, slug, currency, timezone FROM write.tenant"
