@@ -36,6 +36,7 @@ def claim_of(*, actor: str, operation: str, key: str, request: tuple[bytes, ...]
 def claim_statement(tenant_id: UUID, claim: IdempotencyClaim) -> str:
     """The claim as text for the simple protocol, which binds nothing: both parts are hexadecimal by construction."""
     digest = bytes.fromhex(claim.key_digest).hex()
+    # allowed: built-sql - hexadecimal, made so by the line above and by UUID
     return f"SELECT access.claim_idempotency_key('{UUID(bytes=tenant_id.bytes)}', '{digest}')"
 
 

@@ -15,6 +15,7 @@ _IS_KNOWN_ORIGIN = "SELECT access.is_known_origin($1)"
 
 async def authenticate(pool: Pool, key_hash: str) -> Principal | None:
     """The principal behind a key; None for one that is unknown or revoked."""
+    # allowed: session-without-tenant - which one it is, is what is asked
     async with transaction(pool, tenant_id=None) as connection:
         row = await connection.fetchrow(_AUTHENTICATE, key_hash)
     if row is None:
@@ -32,5 +33,6 @@ async def authenticate(pool: Pool, key_hash: str) -> Principal | None:
 
 async def is_known_origin(pool: Pool, origin: str) -> bool:
     """Whether any store allows browsers from this origin."""
+    # allowed: session-without-tenant - a browser asks before it sends a key
     async with transaction(pool, tenant_id=None) as connection:
         return bool(await connection.fetchval(_IS_KNOWN_ORIGIN, origin))
