@@ -28,6 +28,7 @@ from shared_kernel.database.pool import Pool, PoolSettings, build_pool
 from shared_kernel.errors import UnavailableError
 from shared_kernel.http.app_factory import Application, build_app
 from shared_kernel.http.authentication import Authentication
+from shared_kernel.http.cors import IsKnownOrigin
 from shared_kernel.http.door import DoorSettings
 from shared_kernel.http.health import Check, Health
 from shared_kernel.observability.logging import LogFormat, configure_logging
@@ -165,15 +166,6 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
         # The message may have come while the database, which does not know yet, was asked.
         return None if revocations.is_revoked(key_hash) else principal
 
-    async def origin_is_known(origin: str) -> bool:
-        parts = running.parts
-
-        async def look_up(_flight: Flight) -> bool:
-            with told_as_unavailable():
-                return await is_known_origin(parts.read_pool, origin)
-
-        return await parts.origins.join(origin, look_up)
-
     async def queries() -> Any:  # noqa: ANN401 - Litestar compares the annotation with the handlers' own
         return running.parts.queries
 
@@ -196,8 +188,21 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
         ),
         dependencies={"queries": Provide(queries), "clock": overrides.clock},
         lifespan=[lifespan],
-        is_known_origin=origin_is_known,
+        is_known_origin=_origins_of(running),
     )
+
+
+def _origins_of(running: _Running) -> IsKnownOrigin:
+    async def is_known(origin: str) -> bool:
+        parts = running.parts
+
+        async def look_up(_flight: Flight) -> bool:
+            with told_as_unavailable():
+                return await is_known_origin(parts.read_pool, origin)
+
+        return await parts.origins.join(origin, look_up)
+
+    return is_known
 
 
 def _health(running: _Running) -> Health:

@@ -14,7 +14,7 @@ from shared_kernel.http.door import DoorSettings
 from shared_kernel.http.routes import UndeclaredRouteError, declare
 from shared_kernel.rate_limits.settings import RateLimitSettings
 from shared_kernel.tenancy import NoTenantInContextError, current_tenant
-from tests.shared_kernel.http.small_store import NOW, ORIGIN, ROOMY, SmallStore, a_sale, assert_problem
+from tests.shared_kernel.http.small_store import NOW, ROOMY, SmallStore, assert_problem
 
 _SALE = "/sales/01890000-0000-7000-8000-000000000000"
 
@@ -292,66 +292,8 @@ async def test_a_websocket_is_refused(store: SmallStore) -> None:
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
-async def test_a_preflight_is_answered_for_origins_some_store_lists(store: SmallStore) -> None:
-    """Before authentication, which browsers do not send with it."""
-    store.key(allowed_origins=(ORIGIN,))
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,if-match"}
-    async with store.client() as client:
-        known = await client.options("/sales", headers={**asked, "Origin": ORIGIN})
-        unknown = await client.options("/sales", headers={**asked, "Origin": "https://evil.example"})
-    assert known.status_code == unknown.status_code == 204
-    assert known.headers["access-control-allow-origin"] == ORIGIN
-    assert "If-Match" in known.headers["access-control-allow-headers"]
-    assert "access-control-allow-origin" not in unknown.headers
-    assert known.headers["vary"] == unknown.headers["vary"] == "Origin"
-
-
-async def test_an_answer_may_be_read_by_origins_its_own_store_lists(store: SmallStore) -> None:
-    """Another store's list opens nothing."""
-    mine, theirs = store.key(allowed_origins=(ORIGIN,)), store.key()
-    async with store.client() as client:
-        headers = {"Origin": ORIGIN, "Idempotency-Key": "1"}
-        good = await client.post("/sales", json=a_sale(), headers={**headers, "Authorization": f"Bearer {mine}"})
-        other = await client.post("/sales", json=a_sale(), headers={**headers, "Authorization": f"Bearer {theirs}"})
-        nobody = await client.get("/seen", headers=headers)
-    assert good.headers["access-control-allow-origin"] == ORIGIN
-    for name in ("ETag", "Location", "Link", "Retry-After", "RateLimit", "ShelfWise-Position", "Idempotent-Replayed"):
-        assert name in good.headers["access-control-expose-headers"]
-    assert "access-control-allow-origin" not in other.headers
-    assert "access-control-allow-origin" not in nobody.headers
-    assert good.headers["vary"] == other.headers["vary"] == nobody.headers["vary"] == "Origin"
-
-
-async def test_options_lists_methods_without_a_key(store: SmallStore) -> None:
-    """It reads nothing."""
-    async with store.client() as client:
-        response = await client.options(_SALE)
-    assert response.status_code == 204
-    assert "PATCH" in response.headers["allow"]
-
-
 @pytest.mark.parametrize("path", ["/failures/a%00b", "/sales/%00", "/seen?q=%00", "/nowhere/%00"])
 async def test_a_nul_in_the_address_is_a_400(store: SmallStore, path: str) -> None:
     """It would reach PostgreSQL as a parameter, and end in a 500."""
     async with store.client(store.key()) as client:
         assert_problem(await client.get(path), 400, "malformed")
-
-
-@pytest.mark.parametrize(
-    ("accept", "status"),
-    [
-        ("application/json", 200),
-        ("text/html, application/*;q=0.5", 200),
-        ("*/*", 200),
-        ("text/html", 406),
-        ("application/json;q=0", 406),
-        ("application/json; q=0.0, text/csv", 406),
-    ],
-)
-async def test_who_accepts_no_json_gets_a_406(store: SmallStore, accept: str, status: int) -> None:
-    """Without `Accept` anything is acceptable."""
-    async with store.client(store.key()) as client:
-        response = await client.get("/seen", headers={"Accept": accept})
-    assert response.status_code == status
-    if status != 200:
-        assert_problem(response, 406, "not_acceptable")

@@ -3,7 +3,7 @@
 import pytest
 
 from shared_kernel.access.api_keys import new_api_key
-from tests.shared_kernel.http.small_store import SmallStore
+from tests.shared_kernel.http.small_store import SmallStore, assert_problem
 
 
 async def test_two_keys_are_none(store: SmallStore) -> None:
@@ -39,8 +39,30 @@ async def test_the_most_specific_range_of_accept_decides(store: SmallStore, acce
 
 
 async def test_where_get_is_allowed_head_is(store: SmallStore) -> None:
-    """Whether asked for, or told with a 405."""
+    """Whether asked for, without a key, or told with a 405."""
     async with store.client() as client:
         asked = await client.options("/seen")
         told = await client.delete("/seen")
+        nothing_to_get = await client.options("/sales")
     assert asked.headers["allow"] == told.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert nothing_to_get.headers["allow"] == "OPTIONS, POST"
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("application/json", 200),
+        ("text/html, application/*;q=0.5", 200),
+        ("*/*", 200),
+        ("text/html", 406),
+        ("application/json;q=0", 406),
+        ("application/json; q=0.0, text/csv", 406),
+    ],
+)
+async def test_who_accepts_no_json_gets_a_406(store: SmallStore, accept: str, status: int) -> None:
+    """Without `Accept` anything is acceptable."""
+    async with store.client(store.key()) as client:
+        response = await client.get("/seen", headers={"Accept": accept})
+    assert response.status_code == status
+    if status != 200:
+        assert_problem(response, 406, "not_acceptable")
