@@ -26,6 +26,8 @@ function done(summary, latency, _)
     summary.duration, latency:percentile(50), latency:percentile(99)))
 end
 """
+_TIMEOUT_SECONDS = 30
+"""Its own two seconds would count a slow peer's answers as errors."""
 _RESULT = re.compile(r"^RESULT (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+)$", re.MULTILINE)
 
 
@@ -78,7 +80,14 @@ def _lua_string(text: bytes) -> str:
 
 
 def _wrk(program: str, plan: LoadPlan, *, script: Path, seconds: float, core: int | None) -> str:
-    options = ["-t1", f"-c{plan.connections}", f"-d{max(1, round(seconds))}s", "-s", f"{script}"]
+    options = [
+        "-t1",
+        f"--timeout={_TIMEOUT_SECONDS}s",
+        f"-c{plan.connections}",
+        f"-d{max(1, round(seconds))}s",
+        "-s",
+        f"{script}",
+    ]
     command = pinned([program, *options, f"http://127.0.0.1:{plan.port}/"], core)
     return subprocess.run(  # noqa: S603  # our own program, no shell
         command, capture_output=True, text=True, check=False, timeout=seconds + 60
