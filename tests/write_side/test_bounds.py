@@ -57,6 +57,24 @@ async def test_who_waits_for_a_lock_is_answered_within_two_seconds(write_api: Wr
     assert retried.headers["Idempotent-Replayed"] == "true"
 
 
+async def test_who_waits_to_be_known_is_answered_within_two_seconds(write_api: WriteApi) -> None:
+    """A key that this process has not seen needs the database, which does not answer."""
+    administrator = await asyncpg.connect(write_api.write_side.servers.write_admin_url)
+    try:
+        async with administrator.transaction():
+            await administrator.execute("LOCK TABLE access.api_key IN ACCESS EXCLUSIVE MODE")
+            refused = await write_api.post("/locations", {"name": "Main street", "kind": "shop"})
+    finally:
+        await administrator.close()
+    assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (
+        503,
+        "database_unavailable",
+        "1",
+    )
+    assert refused.elapsed.total_seconds() < 2
+    made(await write_api.post("/locations", {"name": "Main street", "kind": "shop"}))
+
+
 async def _placed(write_api: WriteApi, body: dict[str, object]) -> httpx.Response | None:
     """None while the first request is still being decided."""
     answer = await write_api.post("/orders", body, key="k")
