@@ -8,8 +8,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from benchmarks.catalogue import PRICE_MINOR, edition, edition_row
 from shared_kernel.access.api_keys import hash_api_key, new_api_key
-from shared_kernel.events.catalog import Contributor, EditionCreated
 from shared_kernel.events.envelope import Event, Metadata, StoreTime
 from shared_kernel.events.inventory import LocationOpened, StockReceived
 from shared_kernel.events.orders import OrderedLine, OrderPlaced
@@ -20,7 +20,6 @@ from shared_kernel.log.partitions import shard_of
 
 ON_HAND = 10_000_000
 """Copies of each edition: nobody runs out while measuring."""
-PRICE_MINOR = 1299
 COST_MINOR = 600
 LINES = 3
 _COPY_ROWS = 20_000
@@ -227,13 +226,13 @@ async def _issue_key(
 
 async def _fill_shelves(connection: asyncpg.Connection, store: BenchStore, log: StoreLog, *, at: datetime) -> None:
     stock_ids = [new_id() for _ in store.edition_ids]
-    created = [_edition(edition_id) for edition_id in store.edition_ids]
+    created = [edition(edition_id) for edition_id in store.edition_ids]
     location = (store.tenant_id, store.location_id, 1, "Main street", "shop", at)
     await connection.copy_records_to_table("location", schema_name="write", records=[location])
     await connection.copy_records_to_table(
         "edition",
         schema_name="write",
-        records=[_edition_row(store.tenant_id, event, at) for event in created],
+        records=[edition_row(store.tenant_id, event, at) for event in created],
     )
     await connection.copy_records_to_table(
         "stock",
@@ -261,47 +260,4 @@ def _received(store: BenchStore, edition_id: UUID) -> StockReceived:
         value_minor=ON_HAND * COST_MINOR,
         receipt_id=new_id(),
         unit_cost_minor=COST_MINOR,
-    )
-
-
-def _edition(edition_id: UUID) -> EditionCreated:
-    mark = edition_id.hex[-8:]
-    return EditionCreated(
-        edition_id=edition_id,
-        sku=f"SKU-{mark}",
-        isbn13=None,
-        title=f"The Book of {mark}",
-        contributors=(Contributor(name=f"Author {mark[-2:]}", role="author"),),
-        format="paperback",
-        publisher="Benchmark Press",
-        published_on="2001",
-        language="en",
-        subjects=("fiction",),
-        tax_class="zero",
-        currency="GBP",
-        list_price_minor=PRICE_MINOR,
-        popularity=None,
-    )
-
-
-def _edition_row(tenant_id: UUID, event: EditionCreated, at: datetime) -> Row:
-    return (
-        tenant_id,
-        event.edition_id,
-        1,
-        event.sku,
-        event.isbn13,
-        event.title,
-        _encode(event.contributors).decode(),
-        event.format,
-        event.publisher,
-        event.published_on,
-        event.language,
-        _encode(event.subjects).decode(),
-        event.tax_class,
-        event.currency,
-        event.list_price_minor,
-        event.popularity,
-        None,
-        at,
     )

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from benchmarks.catalogue import PRICE_MINOR
 from benchmarks.peers.fastapi_orm import Model
-from benchmarks.stores import ON_HAND, PRICE_MINOR, BenchStore, placed, times
+from benchmarks.stores import ON_HAND, BenchStore, placed, times
 
 
 def orm_url(url: str) -> str:
