@@ -1,5 +1,6 @@
 """Connection pools whose every wait has a bound."""
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import asyncpg
@@ -23,6 +24,8 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     idle_in_transaction_timeout_seconds: float = 5.0
     """A frozen process loses its locks after this long: the log's head and the leases depend on it."""
     lock_timeout_seconds: float = 4.0
+    planner: Mapping[str, str] = {}
+    """Settings of the query planner, for roles whose every statement is of one kind."""
 
 
 async def _keep_session(_connection: Connection) -> None:
@@ -52,6 +55,7 @@ def build_pool(url: str, settings: PoolSettings) -> Pool:
         server_settings={
             "application_name": settings.application_name,
             "jit": "off",
+            **settings.planner,
             **{name: str(int(seconds * 1000)) for name, seconds in milliseconds.items()},
         },
     )
