@@ -16,7 +16,7 @@ from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import BEGIN_SNAPSHOT, transaction
 from shared_kernel.views import Key, encode_key
 
-_ROWS_IN_MEMORY = 200_000
+_ROWS_IN_MEMORY = 500_000
 _ROWS_PER_FETCH = 2_000
 _MAX_DIFFERENCES = 20
 """The first ones tell what is wrong; a million would only hide it."""
