@@ -24,7 +24,7 @@ from projections.runtime.drain import DrainParts
 from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.fault_points import Reach, carry_on
 from projections.runtime.jobs import run_jobs
-from projections.runtime.leases import LEASE_SECONDS, LeaseTimes, ensure_leases
+from projections.runtime.leases import LEASE_SECONDS, LeaseTimes, ensure_leases, session_name
 from projections.runtime.progress import Progress
 from projections.runtime.requests import run_requests
 from projections.runtime.retiring import GRACE_SECONDS
@@ -44,6 +44,9 @@ _POOL_SIZE = 10
 """Four rounds at a time, each with one connection to either database, and some for heartbeat and requests."""
 _ROUNDS_AT_A_TIME = 4
 _STATEMENT_TIMEOUT_SECONDS = 30.0
+_KEYED_LOOK_UPS = {"enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": "off"}
+"""A projector looks rows up by key, thousands at a time. A young build has no statistics, and without them PostgreSQL
+would rather read the whole partition and hash it: seventy times the pages."""
 _START_PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -91,8 +94,9 @@ async def projector_parts(
         reach: what happens at fault points; tests die there.
     """
     async with AsyncExitStack() as stack:
-        log_pool = await stack.enter_async_context(_pool(settings, settings.write_database_url))
-        read_pool = await stack.enter_async_context(_pool(settings, settings.read_database_url))
+        worker_id = new_id()
+        pools = [_pool(settings, url, worker_id) for url in (settings.write_database_url, settings.read_database_url)]
+        log_pool, read_pool = [await stack.enter_async_context(pool) for pool in pools]
         redis = await stack.enter_async_context(
             MultiplexedRedis.from_url(settings.redis_url, limits=WRITE_LIMITS, client_name="projector")
         )
@@ -112,7 +116,6 @@ async def projector_parts(
             times=LeaseTimes(lease_seconds=settings.lease_seconds),
             grace_seconds=settings.build_grace_seconds,
         )
-        worker_id = new_id()
         yield ProjectorParts(worker_id=worker_id, metrics=metrics, drains=drains, keeper=ShardKeeper(drains, worker_id))
 
 
@@ -156,13 +159,14 @@ def _checks(parts: ProjectorParts) -> list[Check]:
     ]
 
 
-def _pool(settings: ProjectorSettings, url: str) -> Pool:
+def _pool(settings: ProjectorSettings, url: str, worker_id: UUID) -> Pool:
     bounds = PoolSettings(
-        application_name="shelfwise-projector",
+        application_name=session_name(worker_id),
         max_size=_POOL_SIZE,
         statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
         command_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
         idle_in_transaction_timeout_seconds=settings.idle_in_transaction_seconds,
+        planner=_KEYED_LOOK_UPS,
     )
     return build_pool(url, bounds)
 

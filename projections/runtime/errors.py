@@ -17,6 +17,7 @@ class CheckpointMovedError(Exception):
 DATABASE_FAILURES = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a session that is ended in the middle of its messages
     DatabaseUnavailableError,
     TimeoutError,
     OSError,

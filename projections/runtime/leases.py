@@ -70,6 +70,14 @@ SET owner = $1, epoch = l.epoch + 1, expires_at = clock_timestamp() + make_inter
     crashes = l.crashes + CASE WHEN l.owner IS NULL THEN 0 ELSE 1 END
 FROM free WHERE l.shard = free.shard RETURNING l.shard, l.epoch, l.crashes
 """
+# Frozen between the messages of one statement, a session is neither idle nor running, and no timeout of PostgreSQL 15
+# takes its locks away soon. It is the same role's, which may therefore end it; a live worker would have renewed.
+_END_FROZEN = """
+SELECT pg_terminate_backend(a.pid) FROM projection.lease l
+JOIN pg_stat_activity a ON a.application_name = $1 || l.owner::text
+WHERE l.expires_at < clock_timestamp() - make_interval(secs => $2)
+    AND a.usename = current_user AND a.datname = current_database()
+"""
 _RELEASE = """
 UPDATE projection.lease SET owner = NULL, expires_at = '-infinity' WHERE owner = $1 AND shard = ANY($2::smallint[])
 """
@@ -83,6 +91,11 @@ _NOTE_TRYING = "UPDATE projection.lease SET trying = $3 WHERE shard = $1 AND epo
 _TRUST = """
 UPDATE projection.lease SET crashes = 0, trying = NULL WHERE shard = $1 AND epoch = $2 AND owner IS NOT NULL
 """
+
+
+def session_name(worker_id: UUID | None) -> str:
+    """What a worker calls its sessions, for another to know them by; without a worker, how all such names begin."""
+    return f"shelfwise-projector {worker_id or ''}"
 
 
 async def ensure_leases(connection: Connection) -> None:
@@ -105,7 +118,8 @@ async def renew(connection: Connection, worker_id: UUID, times: LeaseTimes) -> d
 
 
 async def acquire(connection: Connection, worker_id: UUID, times: LeaseTimes, *, at_most: int) -> dict[int, Lease]:
-    """Take free or expired shards, each under a new epoch."""
+    """Take free or expired shards, each under a new epoch; whoever still locks an expired one loses its sessions."""
+    await connection.execute(_END_FROZEN, session_name(None), times.beat_seconds)
     rows = await connection.fetch(_ACQUIRE, worker_id, times.lease_seconds, at_most)
     return {row["shard"]: Lease(**dict(row)) for row in rows}
 
