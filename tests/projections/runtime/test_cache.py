@@ -91,7 +91,7 @@ async def test_an_overtaken_writer_is_refused(servers: Servers) -> None:
     async with open_runtime(servers, (tally(),)) as runtime:
         zombie = cache_of(runtime, await runtime.lease(shard_of(STORE), seconds=0.5))
         await write(zombie, 1)
-        lease = await eventually(lambda: taken(runtime), within_seconds=5)
+        lease = await overtaken(runtime)
         holder = cache_of(runtime, lease)
         await write(holder, 2)
         before = dump_redis(servers)
@@ -108,7 +108,7 @@ async def test_a_flush_is_healed_by_the_holder_and_refused_to_others(servers: Se
     async with open_runtime(servers, (tally(),)) as runtime:
         zombie = cache_of(runtime, await runtime.lease(shard_of(STORE), seconds=0.5))
         await write(zombie, 1)
-        holder = cache_of(runtime, await eventually(lambda: taken(runtime), within_seconds=5))
+        holder = cache_of(runtime, await overtaken(runtime))
         await write(holder, 2)
         flush(servers)
         await write(zombie, 1)
@@ -158,7 +158,7 @@ async def test_a_cache_is_begun_within_the_lease_or_not_at_all(servers: Servers)
         zombie = cache_of(slow, await slow.lease(shard_of(STORE), seconds=0.5))
         writing = asyncio.create_task(write(zombie, 1))
         await HeldUpRedis.held_up.wait()
-        holder = cache_of(runtime, await eventually(lambda: taken(runtime), within_seconds=5))
+        holder = cache_of(runtime, await overtaken(runtime))
         await write(holder, 2)
         flush(servers)
         HeldUpRedis.let_go.set()
@@ -190,12 +190,18 @@ async def seen(servers: Servers) -> tuple[str | None, list[bytes]]:
     return shown(servers)
 
 
-async def taken(runtime: Runtime) -> Lease | None:
-    """The store's shard, once its lease has expired."""
-    try:
-        return await runtime.lease(shard_of(STORE))
-    except KeyError:
-        return None
+async def overtaken(runtime: Runtime) -> Lease:
+    """The store's shard, taken as soon as its lease has expired."""
+
+    async def take() -> Lease | None:
+        try:
+            return await runtime.lease(shard_of(STORE))
+        except KeyError:
+            return None
+
+    lease = await eventually(take, lambda found: found is not None, within_seconds=5)
+    assert lease is not None
+    return lease
 
 
 def flush(servers: Servers) -> None:

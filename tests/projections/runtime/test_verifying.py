@@ -48,23 +48,22 @@ async def test_what_is_right_is_identical(store: Servers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "column", "table", "fold"),
+    ("damage", "expected"),
     [
-        ("UPDATE read.tally__v1 SET copies = 2 WHERE channel = 'web'", "copies", 2, 1),
-        ("UPDATE read.tally__v1 SET last = 'SW-A' WHERE channel = 'web'", "last", "SW-A", "SW-a"),
-        ("UPDATE read.tally__v1 SET position = 2 WHERE channel = 'web'", "position", 2, 1),
-        ("DELETE FROM read.tally__v1 WHERE channel = 'web'", "*", None, "a row"),
-        ("UPDATE read.tally__v1 SET channel = 'wab' WHERE channel = 'web'", "*", None, "a row"),
+        ("UPDATE read.tally__v1 SET copies = 2 WHERE channel = 'web'", ("copies", 2, 1)),
+        ("UPDATE read.tally__v1 SET last = 'SW-A' WHERE channel = 'web'", ("last", "SW-A", "SW-a")),
+        ("UPDATE read.tally__v1 SET position = 2 WHERE channel = 'web'", ("position", 2, 1)),
+        ("DELETE FROM read.tally__v1 WHERE channel = 'web'", ("*", None, "a row")),
+        ("UPDATE read.tally__v1 SET channel = 'wab' WHERE channel = 'web'", ("*", None, "a row")),
     ],
 )
 async def test_a_damaged_table_is_found(
-    store: Servers, read_admin: asyncpg.Connection, damage: str, column: str, table: object, fold: object
+    store: Servers, read_admin: asyncpg.Connection, damage: str, expected: tuple[str, object, object]
 ) -> None:
     """One flipped byte, one row too few, one that is another's."""
     await read_admin.execute(damage)
     found = await differences(store)
-    expected = Difference(tenant_id=STORE, key="web", column=column, table=table, fold=fold)
-    assert expected in found
+    assert expected in [(one.column, one.table, one.fold) for one in found if one.key == "web"]
     assert len(found) == (2 if "wab" in damage else 1)
 
 

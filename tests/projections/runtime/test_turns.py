@@ -1,0 +1,84 @@
+"""Whose turn it is: nobody waits for another's backlog."""
+
+from uuid import UUID
+
+import msgspec
+
+from projections.runtime.checkpoints import Checkpoint
+from projections.runtime.turns import EVENTS_TOGETHER, TENANTS_TOGETHER, ShardTenants
+from shared_kernel.log.reader import Head
+from tests.builders.order_log import NOON
+
+BUDGET = 100
+
+
+def checkpoint(tenant: int, position: int, *, name: str = "orders", mode: str = "live") -> Checkpoint:
+    """A projection of a store at a position."""
+    return Checkpoint(
+        tenant_id=UUID(int=tenant), name=name, version=1, build=1, mode=mode, position=position, as_of=None,
+        revision=1, rows=1, parked=0,
+    )  # fmt: skip
+
+
+def heads(*positions: int) -> list[Head]:
+    """The heads of stores 0, 1, 2 and so on."""
+    return [
+        Head(tenant_id=UUID(int=tenant), shard=0, position=position, recorded_at=NOON)
+        for tenant, position in enumerate(positions)
+    ]
+
+
+def tenants(*checkpoints: Checkpoint) -> ShardTenants:
+    """A shard that knows these."""
+    known = ShardTenants()
+    known.put(checkpoints, blocked=[])
+    return known
+
+
+def test_a_backlog_has_a_transaction_of_its_own() -> None:
+    """One store's backlog a round, beside all those a little behind; the next backlog has the next round."""
+    known = tenants(*(checkpoint(tenant, 0) for tenant in range(4)))
+    first = known.choose(heads(5_000, 3, 5_000, 0), BUDGET)
+    assert [turn.tenant_id.int for turn in first.together] == [1]
+    assert [turn.tenant_id.int for turn in first.alone] == [0]
+    second = known.choose(heads(5_000, 3, 5_000, 0), BUDGET)
+    assert [turn.tenant_id.int for turn in second.alone] == [2]
+
+
+def test_a_round_is_bounded_and_everybody_has_a_turn() -> None:
+    """More stores than fit one transaction are served in turns, the longest unserved first."""
+    count = 2 * TENANTS_TOGETHER + 5
+    known = tenants(*(checkpoint(tenant, 0) for tenant in range(count)))
+    rounds = [known.choose(heads(*[90] * count), BUDGET) for _ in range(4)]
+    served = [turn.tenant_id.int for one in rounds for turn in one.together]
+    assert set(served) == set(range(count))
+    assert all(len(one.together) * 90 <= EVENTS_TOGETHER for one in rounds)
+
+
+def test_a_new_projection_catches_up_beside_the_others() -> None:
+    """One far behind neither holds its store's other projections back nor goes past them."""
+    known = tenants(checkpoint(0, 500), checkpoint(0, 0, name="new"))
+    turns = known.choose(heads(503), BUDGET)
+    (front,), (behind,) = turns.together, turns.alone
+    assert [one.name for one in front.checkpoints] == ["orders"]
+    assert (front.want.after, front.want.until) == (500, None)
+    assert [one.name for one in behind.checkpoints] == ["new"]
+    assert (behind.want.after, behind.want.until, behind.want.limit) == (0, 500, BUDGET)
+
+
+def test_what_is_blocked_or_being_built_has_no_turn() -> None:
+    """A rebuild has rounds of its own, and a parked store waits for its heal."""
+    building = checkpoint(0, 0, mode="building")
+    known = tenants(building)
+    assert known.choose(heads(5), BUDGET) == ShardTenants().choose([], BUDGET)
+    known.put([checkpoint(1, 0)], blocked=[checkpoint(1, 0).id])
+    assert known.choose(heads(5, 5), BUDGET).together == ()
+    known.put([checkpoint(1, 0)], blocked=[])
+    assert len(known.choose(heads(5, 5), BUDGET).together) == 1
+
+
+def test_newly_parked_keys_are_noticed() -> None:
+    """What a batch parked is loaded again before it is relied on."""
+    known = tenants(checkpoint(0, 0), checkpoint(1, 0))
+    worse = msgspec.structs.replace(checkpoint(1, 4), parked=1)
+    assert known.move([checkpoint(0, 4), worse]) == [UUID(int=1)]
