@@ -10,6 +10,7 @@ from http import HTTPStatus
 import asyncpg
 import msgspec
 
+from benchmarks.bodies import order_bodies
 from benchmarks.floors.writing import AUDIT_TABLE
 from benchmarks.load.running import LoadGenerator
 from benchmarks.load.wire import AnswerFailed, WireClient
@@ -22,7 +23,6 @@ from benchmarks.rounds import Effort, Row, note
 from benchmarks.settling import settle
 from benchmarks.statistics import percentile
 from benchmarks.stores import BenchStore, write_stores
-from benchmarks.writing import order_bodies
 from shared_kernel.database.roles import DatabaseRole
 
 RATE_PER_SECOND = 300

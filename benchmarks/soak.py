@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from benchmarks import machine
+from benchmarks.bodies import order_bodies
 from benchmarks.load.wire import WireClient
 from benchmarks.machine import choose_cores
 from benchmarks.place import open_site
@@ -18,7 +19,6 @@ from benchmarks.rounds import Row, note
 from benchmarks.statistics import slope
 from benchmarks.stores import BenchStore, write_stores
 from benchmarks.targets import Checked
-from benchmarks.writing import order_bodies
 
 MOST_MB = 150.0
 MOST_MB_AN_HOUR = 5.0

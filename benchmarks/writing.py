@@ -1,16 +1,14 @@
 """`make bench ONLY=write`: placing an order of three lines, with the projector at work on the same cores."""
 
 import asyncio
-import random
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
-from uuid import UUID
 
 import asyncpg
-import msgspec
 
+from benchmarks.bodies import order_bodies
 from benchmarks.floors.writing import AUDIT_TABLE
 from benchmarks.load.plan import MARK, request
 from benchmarks.load.running import LoadGenerator
@@ -22,7 +20,7 @@ from benchmarks.processes import serving
 from benchmarks.projector import lag, projector, projector_log, wait_until_projected
 from benchmarks.rounds import Contender, Effort, Row, compete, note
 from benchmarks.settling import settle
-from benchmarks.stores import LINES, BenchStore, write_stores
+from benchmarks.stores import BenchStore, write_stores
 from shared_kernel.database.roles import DatabaseRole
 
 STORES = 10
@@ -88,17 +86,6 @@ def measure(site: Site, generator: LoadGenerator, cores: Cores, effort: Effort) 
                 )
             )
         return rows + compete(contenders, generator, effort)
-
-
-def order_bodies(store: BenchStore, count: int) -> list[bytes]:
-    """Orders of three different lines."""
-    pick = random.Random(store.tenant_id.int)  # noqa: S311  # nothing is secured by it
-    return [_body(store.location_id, pick.sample(store.edition_ids, LINES)) for _ in range(count)]
-
-
-def _body(location_id: UUID, edition_ids: Sequence[UUID]) -> bytes:
-    lines = [{"edition_id": edition_id, "quantity": 1} for edition_id in edition_ids]
-    return msgspec.json.encode({"location_id": location_id, "channel": "web", "lines": lines})
 
 
 def _ours(stores: Sequence[BenchStore], *, label: str = "write") -> tuple[bytes, ...]:
