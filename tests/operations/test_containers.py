@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -38,6 +39,24 @@ def test_the_client_accepts_it() -> None:
     subprocess.run(
         ["docker", "compose", "--env-file", ".env.example", "config", "--quiet"], cwd=CHECKOUT, check=True, timeout=60
     )
+
+
+def test_it_follows_the_compose_specification() -> None:
+    """By the published schema, which needs no engine; a key it does not know is refused."""
+    assert _validated(CHECKOUT / "compose.yaml") == 0
+
+
+def test_the_schema_would_catch_a_mistake(tmp_path: Path) -> None:
+    """The same file with one key misspelt."""
+    broken = tmp_path / "compose.yaml"
+    text = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")
+    broken.write_text(text.replace("healthcheck:", "heathcheck:", 1), encoding="utf-8")
+    assert _validated(broken) == 1
+
+
+def _validated(path: Path) -> int:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", f"{path}"]
+    return subprocess.run(command, check=False, capture_output=True, timeout=60).returncode
 
 
 def test_the_deployables_are_there(services: dict[str, Service]) -> None:
