@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 PREFIX = "SHELFWISE_"
-_SECRET_KEY_MIN_LENGTH = 32
+SECRET_KEY_MIN_LENGTH = 32
 
 SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
 
@@ -38,8 +38,8 @@ def read_settings(kind: type[SettingsT], environment: Mapping[str, str]) -> Sett
             values[field.name] = msgspec.convert(text, field.type, strict=False)
         except msgspec.ValidationError:
             problems.append(f"{variable} is not a valid {getattr(field.type, '__name__', field.type)}")
-    if len(values.get("secret_key", "x" * _SECRET_KEY_MIN_LENGTH)) < _SECRET_KEY_MIN_LENGTH:  # type: ignore[arg-type]  # a str where present
-        problems.append(f"{PREFIX}SECRET_KEY needs at least {_SECRET_KEY_MIN_LENGTH} characters")
+    if len(values.get("secret_key", "x" * SECRET_KEY_MIN_LENGTH)) < SECRET_KEY_MIN_LENGTH:  # type: ignore[arg-type]  # a str where present
+        problems.append(f"{PREFIX}SECRET_KEY needs at least {SECRET_KEY_MIN_LENGTH} characters")
     if problems:
         raise SettingsError("; ".join(problems))
     return kind(**values)

@@ -2,13 +2,14 @@
 
 import asyncio
 import functools
+import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import Concatenate, NoReturn, ParamSpec, TypeVar, get_args
 
 import asyncpg
 import click
@@ -21,12 +22,13 @@ from operations.importing.readers.catalogue import UnreadableFile
 from operations.servers.errors import InstallationUnusable
 from operations.servers.installation import DATA_DIR_VARIABLE, DEFAULT_DATA_DIR, Installation, open_installation
 from shared_kernel.errors import ShelfWiseError
-from shared_kernel.observability.logging import configure_logging
+from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.redis.errors import RedisUnavailable
 from shared_kernel.settings import SettingsError
 
 DEBUG_VARIABLE = "SHELFWISE_DEBUG"
 LOG_LEVEL_VARIABLE = "SHELFWISE_LOG_LEVEL"
+LOG_FORMAT_VARIABLE = "SHELFWISE_LOG_FORMAT"
 EXIT_FAULT = 1
 _PIPED_WIDTH = 400
 """Into a pipe or a file nothing is folded: `grep` wants whole lines."""
@@ -105,8 +107,8 @@ def command(
         data_dir, as_json = kwargs.pop("data_dir"), kwargs.pop("as_json")
         assert isinstance(data_dir, Path)
         invocation = Invocation(data_dir=data_dir, as_json=bool(as_json))
-        configure_logging(level=os.environ.get(LOG_LEVEL_VARIABLE, "warning"))
         with _failures_in_a_sentence(invocation):
+            _configure_logs()
             code = function(invocation, *args, **kwargs)
         sys.exit(code or 0)
 
@@ -122,6 +124,19 @@ def table(*columns: str, rows: Sequence[Sequence[object]]) -> Table:
     for row in rows:
         shown.add_row(*(_cell(value) for value in row))
     return shown
+
+
+def _configure_logs() -> None:
+    level = os.environ.get(LOG_LEVEL_VARIABLE, "warning")
+    if level.upper() not in logging.getLevelNamesMapping():
+        message = f"{LOG_LEVEL_VARIABLE} is not one of debug, info, warning, error, critical"
+        raise SettingsError(message)
+    try:
+        log_format: LogFormat = msgspec.convert(os.environ.get(LOG_FORMAT_VARIABLE, "auto"), LogFormat)
+    except msgspec.ValidationError as error:
+        message = f"{LOG_FORMAT_VARIABLE} is not one of {', '.join(get_args(LogFormat))}"
+        raise SettingsError(message) from error
+    configure_logging(level=level, log_format=log_format)
 
 
 @contextmanager

@@ -1,17 +1,24 @@
 """The SHELFWISE_* variables that say: use these servers, these secrets."""
 
+import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import msgspec
 
 from operations.servers.errors import InstallationUnusable
 from operations.servers.record import Record
 from shared_kernel.database.roles import RolePasswords
+from shared_kernel.redis.address import parse_redis_url
+from shared_kernel.settings import SECRET_KEY_MIN_LENGTH
 
 WRITE_DATABASE_VARIABLE = "SHELFWISE_WRITE_DATABASE_URL"
 READ_DATABASE_VARIABLE = "SHELFWISE_READ_DATABASE_URL"
 REDIS_VARIABLE = "SHELFWISE_REDIS_URL"
 SECRET_KEY_VARIABLE = "SHELFWISE_SECRET_KEY"  # noqa: S105 - a name, not a secret
+_DATABASE_SCHEMES = ("postgresql", "postgres")
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^:,\[\]]*)(?::[0-9]{1,5})?"
+_HOSTS = re.compile(rf"{_HOST}(?:,{_HOST})*", re.ASCII)
 _PASSWORD_VARIABLES = {role: f"SHELFWISE_PASSWORD_{role.upper()}" for role in RolePasswords.__struct_fields__}
 
 
@@ -34,7 +41,7 @@ def external_urls(environment: Mapping[str, str]) -> ExternalUrls | None:
     """The servers that the environment names; None if it names none.
 
     Raises:
-        InstallationUnusable: it names some of the three but not all.
+        InstallationUnusable: it names some of the three but not all, or one is no URL.
     """
     names = (WRITE_DATABASE_VARIABLE, READ_DATABASE_VARIABLE, REDIS_VARIABLE)
     given = {name: environment[name] for name in names if environment.get(name)}
@@ -44,6 +51,7 @@ def external_urls(environment: Mapping[str, str]) -> ExternalUrls | None:
     if missing:
         message = f"{', '.join(given)} set without {', '.join(missing)}: set all three, or none for embedded servers"
         raise InstallationUnusable(message)
+    _refuse_unreadable(given)
     return ExternalUrls(
         write_database=given[WRITE_DATABASE_VARIABLE],
         read_database=given[READ_DATABASE_VARIABLE],
@@ -57,7 +65,7 @@ def complete_secrets(environment: Mapping[str, str]) -> Secrets | None:
     if not all(environment.get(name) for name in names):
         return None
     passwords = {role: environment[name] for role, name in _PASSWORD_VARIABLES.items()}
-    return Secrets(secret_key=environment[SECRET_KEY_VARIABLE], role_passwords=RolePasswords(**passwords))
+    return Secrets(secret_key=_long_enough(environment[SECRET_KEY_VARIABLE]), role_passwords=RolePasswords(**passwords))
 
 
 def overriding_secrets(environment: Mapping[str, str], recorded: Record) -> Secrets:
@@ -67,6 +75,36 @@ def overriding_secrets(environment: Mapping[str, str], recorded: Record) -> Secr
         for role, name in _PASSWORD_VARIABLES.items()
     }
     return Secrets(
-        secret_key=environment.get(SECRET_KEY_VARIABLE) or recorded.secret_key,
+        secret_key=_long_enough(environment.get(SECRET_KEY_VARIABLE) or recorded.secret_key),
         role_passwords=RolePasswords(**passwords),
     )
+
+
+def _refuse_unreadable(urls: Mapping[str, str]) -> None:
+    """Name the variable that is wrong, never its value, which may hold a password."""
+    for name in (WRITE_DATABASE_VARIABLE, READ_DATABASE_VARIABLE):
+        if not _is_database_url(urls[name]):
+            message = f"{name} is not a URL such as postgresql://user:password@host:5432/database"
+            raise InstallationUnusable(message)
+    try:
+        parse_redis_url(urls[REDIS_VARIABLE])
+    except ValueError:
+        message = f"{REDIS_VARIABLE} is not a URL such as redis://:password@host:6379/0"
+        raise InstallationUnusable(message) from None
+
+
+def _is_database_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    hosts = parts.netloc.rpartition("@")[2]
+    return parts.scheme in _DATABASE_SCHEMES and _HOSTS.fullmatch(hosts) is not None
+
+
+def _long_enough(secret_key: str) -> str:
+    # The services hold it against the same bound; a key hashed with a shorter one would open nothing.
+    if len(secret_key) < SECRET_KEY_MIN_LENGTH:
+        message = f"{SECRET_KEY_VARIABLE} needs at least {SECRET_KEY_MIN_LENGTH} characters"
+        raise InstallationUnusable(message)
+    return secret_key

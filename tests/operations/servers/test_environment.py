@@ -58,3 +58,42 @@ def test_one_secret_from_the_environment_replaces_that_one(tmp_path: Path) -> No
     with open_installation(tmp_path / "data", environment=chosen) as installation:
         assert installation.role_passwords.operator == "mine"
         assert installation.role_passwords.projector == recorded.role_passwords.projector
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("SHELFWISE_WRITE_DATABASE_URL", "mysql://admin:s3cret@write.example/shop"),
+        ("SHELFWISE_READ_DATABASE_URL", "postgresql://admin:s3cret@read.example:port/shop"),
+        ("SHELFWISE_READ_DATABASE_URL", "postgresql://admin:s3cret@[read.example/shop"),
+        ("SHELFWISE_REDIS_URL", "s3cret"),
+        ("SHELFWISE_REDIS_URL", "redis://:s3cret@cache.example:port/0"),
+    ],
+)
+def test_what_is_no_url_is_named_and_not_shown(name: str, url: str) -> None:
+    """The variable, and what it takes; its value may hold a password."""
+    with pytest.raises(InstallationUnusable, match=f"{name} is not a URL such as") as refused:
+        external_urls(URLS | {name: url})
+    assert "s3cret" not in f"{refused.value}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgres://a:b@[::1]:5432/shop", "postgresql://a:b@one:5432,two:5433/shop", "postgresql:///shop?host=/run/pg"],
+)
+def test_every_way_to_name_a_database_server_is_taken(url: str) -> None:
+    """An IPv6 address, two hosts, a socket."""
+    urls = external_urls(URLS | {"SHELFWISE_WRITE_DATABASE_URL": url})
+    assert urls is not None
+    assert urls.write_database == url
+
+
+@pytest.mark.parametrize("others", [SECRETS, {}])
+def test_a_secret_key_that_no_service_would_take_is_refused(others: dict[str, str], tmp_path: Path) -> None:
+    """Keys hashed with it would open nothing."""
+    chosen = URLS | others | {"SHELFWISE_SECRET_KEY": "short"}
+    with (
+        pytest.raises(InstallationUnusable, match="SHELFWISE_SECRET_KEY needs at least 32 characters"),
+        open_installation(tmp_path / "data", environment=chosen),
+    ):
+        pass
