@@ -9,6 +9,7 @@ import msgspec
 
 from operations.servers.errors import InstallationUnusable
 from operations.servers.keeper import Plan, Report
+from operations.servers.process import open_log
 
 # initdb (120 s) and getting ready (60 s) have bounds of their own, with better messages.
 _TIMEOUT_SECONDS = 190.0
@@ -21,7 +22,8 @@ def hire_keeper(plan: Plan) -> Report:
         InstallationUnusable: its servers did not start.
     """
     log = Path(plan.data_dir) / "keeper.log"
-    with log.open("wb") as errors:
+    log.unlink(missing_ok=True)
+    with open_log(log) as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "operations.servers.keeper"],
             stdin=subprocess.PIPE,

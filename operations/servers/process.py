@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -33,7 +34,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 def start(program: Program) -> subprocess.Popen[bytes]:
     """Start a server that the kernel ends when the calling thread ends."""
     account = program.account
-    with program.log.open("ab") as log:
+    with open_log(program.log) as log:
         process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
             program.arguments,
             stdin=subprocess.PIPE,
@@ -104,6 +105,11 @@ def stop(process: subprocess.Popen[bytes], *, politely: Sequence[tuple[signal.Si
         return
     process.kill()
     process.wait()
+
+
+def open_log(path: Path) -> BinaryIO:
+    """A log to append to, its owner's alone: servers quote what clients sent."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab")
 
 
 def _feed(process: subprocess.Popen[bytes], standard_input: bytes) -> None:

@@ -73,7 +73,7 @@ def _start_on(valkey: Valkey, port: int) -> subprocess.Popen[bytes]:
             f"requirepass {valkey.password}",
             'save ""',
             "appendonly no",
-            f'dir "{valkey.folder}"',
+            f"dir {_quoted(valkey.folder)}",
             "daemonize no",
             "",
         )
@@ -94,6 +94,12 @@ def _start_on(valkey: Valkey, port: int) -> subprocess.Popen[bytes]:
         stop(process, politely=_ENDING)
         raise
     return process
+
+
+def _quoted(path: Path) -> str:
+    """A path as its configuration wants it: any character may stand in a folder's name."""
+    text = f"{path}".replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"'
 
 
 def _answers(port: int, password: str) -> bool:

@@ -128,3 +128,13 @@ def test_a_folder_that_cannot_be_made_is_said(reachable_folder: Path) -> None:
         open_installation(reachable_folder / "file" / "data", environment=NO_VARIABLES),
     ):
         pass
+
+
+def test_a_folder_may_have_any_name_and_its_logs_are_its_owners(reachable_folder: Path) -> None:
+    """Quotes and backslashes stand in a configuration's lines; servers quote in their logs what they are sent."""
+    folder = reachable_folder / """an "odd" folder's \\ name"""
+    with open_installation(folder, environment=NO_VARIABLES, settings=TEST_SETTINGS) as installation:
+        assert answers(installation.redis_url)
+        files = {each.name: stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir() if each.is_file()}
+    assert {"keeper.log", "postgres.log", "valkey.log", RECORD_FILE} < set(files)
+    assert set(files.values()) == {0o600}
