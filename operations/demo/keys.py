@@ -56,6 +56,7 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _write(path: Path, keys: dict[str, str]) -> None:
+    path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)  # on servers of one's own nothing else has made it
     unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
