@@ -54,6 +54,7 @@ def catalogue(  # noqa: PLR0913 - one parameter an option
     report_file: Path | None,
 ) -> int:
     """Add a file's editions to a store."""
+    _refuse_report_over(file, report_file)
 
     async def work(installation: Installation) -> tuple[ImportReport, bool]:
         stopped = False
@@ -101,6 +102,7 @@ def orders(
     report_file: Path | None,
 ) -> None:
     """Replay a shop's history: fulfilled orders and returns, at the time they happened."""
+    _refuse_report_over(file, report_file)
 
     async def work(installation: Installation) -> ImportReport:
         async with in_house(installation) as house:
@@ -115,6 +117,11 @@ def orders(
     _show(invocation, report, dry_run=False)
     note = "the file's goods are not books: each stands for the edition of the same rank, by sales and by popularity"
     invocation.say(note)
+
+
+def _refuse_report_over(file: Path, report_file: Path | None) -> None:
+    if report_file is not None and report_file.exists() and report_file.samefile(file):
+        raise click.UsageError("--report names the very file that is to be imported, and would empty it")
 
 
 def _show(invocation: Invocation, report: ImportReport, *, dry_run: bool) -> None:

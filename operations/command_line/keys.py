@@ -97,11 +97,15 @@ def create_key(
 ) -> None:
     """Hand out a key. It is shown once; only a keyed hash of it is kept."""
     expires_at = system_clock() + expires if expires is not None else None
+    fields = {"name": name, "role": role, "expires_at": expires_at, "principal_id": principal}
+    try:
+        wanted = msgspec.convert(fields, IssueKey)
+    except msgspec.ValidationError as error:
+        raise click.UsageError(f"these are not a key's settings: {error}") from error
 
     async def work(installation: Installation) -> IssuedKey:
         async with in_house(installation) as house:
             store = await store_named(house.operator_pool, slug)
-            wanted = IssueKey(name=name, role=Role(role), expires_at=expires_at, principal_id=principal)
             return await issue_key(house.execution, store, wanted, secret_key=house.secret_key, actor=ACTOR)
 
     issued = invocation.on_servers(work)

@@ -50,3 +50,33 @@ def test_half_of_the_urls_is_refused(tmp_path: Path) -> None:
     done = command.run("doctor")
     assert done.code == 1
     assert "set all three, or none for embedded servers" in done.stderr
+
+
+@pytest.mark.parametrize(("name", "value"), [("SHELFWISE_LOG_LEVEL", "loud"), ("SHELFWISE_LOG_FORMAT", "xml")])
+def test_a_setting_that_is_none_is_named(tmp_path: Path, name: str, value: str) -> None:
+    """In one sentence, before any server is started."""
+    done = CommandLine(tmp_path, {name: value}).run("doctor")
+    assert done.code == 1
+    assert done.stderr.startswith(f"shelfwise: {name} is not one of ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [("catalogue", "--format", "csv"), ("orders", "--format", "online-retail")])
+def test_a_report_never_overwrites_what_is_imported(tmp_path: Path, kind: tuple[str, ...]) -> None:
+    """Under another name for it neither."""
+    file, other_name = tmp_path / "mine.csv", tmp_path / "link.csv"
+    file.write_text("title\n")
+    other_name.symlink_to(file)
+    done = CommandLine(tmp_path, {}).run("import", *kind, "--tenant", "harbour", file, "--report", other_name)
+    assert done.code == 2
+    assert "--report names the very file" in done.stderr
+    assert file.read_text() == "title\n"
+
+
+@pytest.mark.parametrize("name", ["", "a" * 201])
+def test_a_key_s_name_has_a_length(tmp_path: Path, name: str) -> None:
+    """Known before any server is asked."""
+    done = CommandLine(tmp_path, {}).run("keys", "create", "--tenant", "harbour", "--role", "owner", "--name", name)
+    assert (done.code, done.stdout) == (2, "")
+    assert "these are not a key's settings" in done.stderr
