@@ -10,7 +10,7 @@ from redis.asyncio import ConnectionPool
 
 from operations.servers.installation import Installation
 from shared_kernel.access.revocations import RevocationMessages
-from shared_kernel.database.pool import Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import KEYED_LOOK_UPS, Pool, PoolSettings, build_pool
 from shared_kernel.database.roles import DatabaseRole, url_as
 from shared_kernel.doorbell import RedisDoorbell, decode_job, encode_job
 from shared_kernel.redis.errors import RedisUnavailable
@@ -87,5 +87,6 @@ def pool_as(role: DatabaseRole, installation: Installation, *, read: bool, size:
             command_timeout_seconds=_LONG_STATEMENT_SECONDS,
             statement_timeout_seconds=_LONG_STATEMENT_SECONDS,
             idle_in_transaction_timeout_seconds=_LONG_TRANSACTION_SECONDS,
+            planner={} if role is DatabaseRole.OPERATOR else KEYED_LOOK_UPS,
         ),
     )

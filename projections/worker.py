@@ -29,8 +29,9 @@ from projections.runtime.progress import Progress
 from projections.runtime.requests import run_requests
 from projections.runtime.retiring import GRACE_SECONDS
 from projections.runtime.shards import ShardKeeper
+from projections.runtime.statistics import Statistics
 from projections.runtime.stopping import heed_cancellation
-from shared_kernel.database.pool import Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import KEYED_LOOK_UPS, Pool, PoolSettings, build_pool
 from shared_kernel.http.health import Check, Health
 from shared_kernel.http.probe import serve_probe
 from shared_kernel.identifiers import new_id
@@ -44,9 +45,6 @@ _POOL_SIZE = 10
 """Four rounds at a time, each with one connection to either database, and some for heartbeat and requests."""
 _ROUNDS_AT_A_TIME = 4
 _STATEMENT_TIMEOUT_SECONDS = 30.0
-_KEYED_LOOK_UPS = {"enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": "off"}
-"""A projector looks rows up by key, thousands at a time. A young build has no statistics, and without them PostgreSQL
-would rather read the whole partition and hash it: seventy times the pages."""
 _START_PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -114,6 +112,7 @@ async def projector_parts(
             progress=Progress(metrics.registry),
             turns=asyncio.Semaphore(_ROUNDS_AT_A_TIME),
             times=LeaseTimes(lease_seconds=settings.lease_seconds),
+            statistics=Statistics(read_pool),
             grace_seconds=settings.build_grace_seconds,
         )
         yield ProjectorParts(worker_id=worker_id, metrics=metrics, drains=drains, keeper=ShardKeeper(drains, worker_id))
@@ -166,7 +165,7 @@ def _pool(settings: ProjectorSettings, url: str, worker_id: UUID) -> Pool:
         statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
         command_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
         idle_in_transaction_timeout_seconds=settings.idle_in_transaction_seconds,
-        planner=_KEYED_LOOK_UPS,
+        planner=KEYED_LOOK_UPS,
     )
     return build_pool(url, bounds)
 

@@ -18,7 +18,7 @@ from redis.asyncio import ConnectionPool
 from shared_kernel.access.principals import Principal, PrincipalCache
 from shared_kernel.access.revocations import Revocations
 from shared_kernel.clock import Clock, system_clock
-from shared_kernel.database.pool import Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import KEYED_LOOK_UPS, Pool, PoolSettings, build_pool
 from shared_kernel.doorbell import Doorbell, RedisDoorbell, decode_job, encode_job
 from shared_kernel.errors import UnavailableError
 from shared_kernel.http.app_factory import Application, build_app
@@ -218,7 +218,9 @@ def _limits(settings: WriteApiSettings, overrides: Overrides) -> RateLimitSettin
 
 def _pool(settings: WriteApiSettings) -> Pool:
     # No connection of its own accord: the process starts, and says that it is not ready, while the database is away.
-    pool_settings = PoolSettings(application_name="shelfwise-write-api", min_size=0, max_size=settings.write_pool_size)
+    pool_settings = PoolSettings(
+        application_name="shelfwise-write-api", min_size=0, max_size=settings.write_pool_size, planner=KEYED_LOOK_UPS
+    )
     return build_pool(settings.write_database_url, pool_settings)
 
 

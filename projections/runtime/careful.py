@@ -31,6 +31,7 @@ from projections.runtime.folding import (
 )
 from projections.runtime.leases import Lease
 from projections.runtime.rows import load_rows
+from projections.runtime.statistics import Statistics
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.views import WHOLE_TENANT
@@ -62,8 +63,9 @@ class Trying(msgspec.Struct, frozen=True, kw_only=True):
 class Projecting:
     """Projects batches, with as much care as the shard's past asks for."""
 
-    def __init__(self, *, pool: Pool, catalog: Catalog, reach: Reach, lease: Lease) -> None:
+    def __init__(self, *, pool: Pool, catalog: Catalog, reach: Reach, lease: Lease, statistics: Statistics) -> None:
         self._pool = pool
+        self._statistics = statistics
         self._catalog = catalog
         self._reach = reach
         self._lease = lease
@@ -108,7 +110,9 @@ class Projecting:
             Whatever the database raises.
         """
         if not self._is_careful:
-            return await project(self._pool, self._catalog, batch, self._reach)
+            result = await project(self._pool, self._catalog, batch, self._reach)
+            await self._statistics.note(batch.checkpoints, result.checkpoints)
+            return result
         parts = _Parts()
         for tenant_id, run in batch.events.items():
             its = [one for one in batch.checkpoints if one.tenant_id == tenant_id]

@@ -21,6 +21,7 @@ from projections.runtime.leases import Lease, LeaseTimes
 from projections.runtime.progress import Progress
 from projections.runtime.rebuilding import Rebuild
 from projections.runtime.retrying import Retry
+from projections.runtime.statistics import Statistics
 from projections.runtime.stopping import heed_cancellation
 from projections.runtime.tracing import log_projected
 from projections.runtime.turns import ShardTenants, Turn
@@ -62,6 +63,7 @@ class DrainParts(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress
     turns: asyncio.Semaphore
     times: LeaseTimes
+    statistics: Statistics
     grace_seconds: float
 
 
@@ -79,7 +81,9 @@ class ShardDrain:
         self._is_cache_away = False
         pools = {"log_pool": parts.log_pool, "read_pool": parts.read_pool}
         self._cache = TenantCache(redis=parts.redis, pool=parts.read_pool, lease=lease)
-        self._projecting = Projecting(pool=parts.read_pool, catalog=parts.catalog, reach=parts.reach, lease=lease)
+        self._projecting = Projecting(
+            pool=parts.read_pool, catalog=parts.catalog, reach=parts.reach, lease=lease, statistics=parts.statistics
+        )
         self._rebuild = Rebuild(**pools, catalog=parts.catalog, lease=lease, projecting=self._projecting)
         self._retry = Retry(**pools, catalog=parts.catalog, lease=lease)
 

@@ -10,6 +10,11 @@ Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 Pool: TypeAlias = asyncpg.Pool
 
 
+KEYED_LOOK_UPS: Mapping[str, str] = {"enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": "off"}
+"""For roles that look rows up by key, thousands at a time. A young table has no statistics, and without them PostgreSQL
+would rather read all of it and hash it: seventy times the pages."""
+
+
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How many connections, and how long anything on them may take. Seconds."""
 

@@ -42,6 +42,6 @@ event = Table(
     Column("metadata", JSONB, nullable=False),
     Column("occurred_at", DateTime(timezone=True), nullable=False),
     Column("recorded_at", DateTime(timezone=True), nullable=False),
-    UniqueConstraint("tenant_id", "stream_id", "stream_version"),
+    UniqueConstraint("stream_id", "stream_version", "tenant_id"),
     schema="log",
 )

@@ -26,7 +26,7 @@ edition = Table(
     Column("popularity", BigInteger),
     Column("discontinued_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    UniqueConstraint("tenant_id", "sku", name="edition_sku_key"),
-    UniqueConstraint("tenant_id", "isbn13", name="edition_isbn13_key"),
+    UniqueConstraint("sku", "tenant_id", name="edition_sku_key"),
+    UniqueConstraint("isbn13", "tenant_id", name="edition_isbn13_key"),
     schema="write",
 )

@@ -37,7 +37,7 @@ stock = Table(
     Column("on_hand", Integer, nullable=False),
     Column("reserved", Integer, nullable=False),
     Column("value_minor", BigInteger, nullable=False),
-    UniqueConstraint("tenant_id", "location_id", "edition_id", name="stock_place_key"),
+    UniqueConstraint("location_id", "edition_id", "tenant_id", name="stock_place_key"),
     ForeignKeyConstraint(
         ["tenant_id", "location_id"],
         ["write.location.tenant_id", "write.location.location_id"],

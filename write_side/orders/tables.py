@@ -23,8 +23,8 @@ sales_order = Table(
     Column("source", Text),
     Column("source_reference", Text),
     Column("placed_at", DateTime(timezone=True), nullable=False),
-    UniqueConstraint("tenant_id", "number", name="sales_order_number_key"),
-    UniqueConstraint("tenant_id", "source", "source_reference", name="sales_order_source_key"),
+    UniqueConstraint("number", "tenant_id", name="sales_order_number_key"),
+    UniqueConstraint("source", "source_reference", "tenant_id", name="sales_order_source_key"),
     ForeignKeyConstraint(
         ["tenant_id", "location_id"],
         ["write.location.tenant_id", "write.location.location_id"],
@@ -80,7 +80,7 @@ goods_return = Table(
     Column("source", Text),
     Column("source_reference", Text),
     Column("returned_at", DateTime(timezone=True), nullable=False),
-    UniqueConstraint("tenant_id", "source", "source_reference", name="goods_return_source_key"),
+    UniqueConstraint("source", "source_reference", "tenant_id", name="goods_return_source_key"),
     ForeignKeyConstraint(
         ["tenant_id", "location_id"],
         ["write.location.tenant_id", "write.location.location_id"],

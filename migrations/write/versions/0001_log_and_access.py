@@ -80,7 +80,7 @@ CREATE TABLE log.event (
     occurred_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, position),
-    UNIQUE (tenant_id, stream_id, stream_version)
+    UNIQUE (stream_id, stream_version, tenant_id)
 ) PARTITION BY HASH (tenant_id);
 """
 

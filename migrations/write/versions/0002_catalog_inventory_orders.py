@@ -7,6 +7,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+# Only primary keys lead with the tenant. A young table has no statistics, and without them PostgreSQL holds every index
+# that begins with an equality for as good as another: foreign keys were once checked by reading all orders of a store.
 CATALOG = """
 CREATE TABLE write.edition (
     tenant_id uuid NOT NULL REFERENCES write.tenant,
@@ -28,8 +30,8 @@ CREATE TABLE write.edition (
     discontinued_at timestamptz,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, edition_id),
-    CONSTRAINT edition_sku_key UNIQUE (tenant_id, sku),
-    CONSTRAINT edition_isbn13_key UNIQUE (tenant_id, isbn13)
+    CONSTRAINT edition_sku_key UNIQUE (sku, tenant_id),
+    CONSTRAINT edition_isbn13_key UNIQUE (isbn13, tenant_id)
 );
 """
 
@@ -54,7 +56,7 @@ CREATE TABLE write.stock (
     reserved integer NOT NULL CHECK (reserved >= 0),
     value_minor bigint NOT NULL CHECK (value_minor BETWEEN 0 AND 1000000000000000),
     PRIMARY KEY (tenant_id, stock_id),
-    CONSTRAINT stock_place_key UNIQUE (tenant_id, location_id, edition_id),
+    CONSTRAINT stock_place_key UNIQUE (location_id, edition_id, tenant_id),
     CONSTRAINT stock_location_fkey FOREIGN KEY (tenant_id, location_id) REFERENCES write.location,
     CONSTRAINT stock_edition_fkey FOREIGN KEY (tenant_id, edition_id) REFERENCES write.edition,
     CONSTRAINT stock_not_oversold CHECK (on_hand >= reserved)
@@ -94,8 +96,8 @@ CREATE TABLE write.sales_order (
     source_reference text CHECK (length(source_reference) BETWEEN 1 AND 100),
     placed_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, order_id),
-    CONSTRAINT sales_order_number_key UNIQUE (tenant_id, number),
-    CONSTRAINT sales_order_source_key UNIQUE (tenant_id, source, source_reference),
+    CONSTRAINT sales_order_number_key UNIQUE (number, tenant_id),
+    CONSTRAINT sales_order_source_key UNIQUE (source, source_reference, tenant_id),
     CONSTRAINT sales_order_location_fkey FOREIGN KEY (tenant_id, location_id) REFERENCES write.location,
     CONSTRAINT sales_order_source_whole CHECK ((source IS NULL) = (source_reference IS NULL))
 );
@@ -136,7 +138,7 @@ CREATE TABLE write.goods_return (
     source_reference text CHECK (length(source_reference) BETWEEN 1 AND 100),
     returned_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, return_id),
-    CONSTRAINT goods_return_source_key UNIQUE (tenant_id, source, source_reference),
+    CONSTRAINT goods_return_source_key UNIQUE (source, source_reference, tenant_id),
     CONSTRAINT goods_return_location_fkey FOREIGN KEY (tenant_id, location_id) REFERENCES write.location,
     CONSTRAINT goods_return_order_fkey FOREIGN KEY (tenant_id, order_id) REFERENCES write.sales_order,
     CONSTRAINT goods_return_source_whole CHECK ((source IS NULL) = (source_reference IS NULL))

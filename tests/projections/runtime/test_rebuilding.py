@@ -71,6 +71,10 @@ async def builds(admin: asyncpg.Connection) -> list[int]:
     return [int(row["relname"].rpartition("_b")[2]) for row in rows]
 
 
+_READERS_SECONDS = 1.0
+"""Longer than a reader holds a snapshot: a partition that is dropped is gone from older snapshots too."""
+
+
 @asynccontextmanager
 async def reader(servers: Servers) -> AsyncIterator[list[str]]:
     """One who reads state and rows in one snapshot, again and again, and notes what must not be seen."""
@@ -105,7 +109,8 @@ async def test_a_rebuild_under_writes_is_never_empty_and_never_backwards(
 ) -> None:
     """All stores come to read the next build, complete; the one before it is dropped whole."""
     stores = await filled(servers)
-    async with reader(servers) as complaints, running_projector(servers, projections=PROJECTIONS):
+    running = running_projector(servers, projections=PROJECTIONS, build_grace_seconds=_READERS_SECONDS)
+    async with reader(servers) as complaints, running:
         async with stores.growing(3):
             await ask(read_admin)
             await done(read_admin)
