@@ -44,6 +44,13 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: str
     secret_key: str
     role_passwords: RolePasswords
+    is_embedded: bool = False
+    """Whether a keeper of ours owns the servers."""
+
+    @property
+    def has_lost_its_servers(self) -> bool:
+        """Whether the keeper has ended, which it does with its servers; what comes next starts another."""
+        return self.is_embedded and not is_held(self.data_dir / KEEPER_LOCK)
 
 
 @contextmanager
@@ -150,6 +157,7 @@ def _embedded(folder: Path, record: Record, environment: Mapping[str, str]) -> I
         write_database_url=administrator_url(port=port, password=password, database="shelfwise_write"),
         read_database_url=administrator_url(port=port, password=password, database="shelfwise_read"),
         redis_url=valkey_url(port=record.valkey_port, password=record.valkey_password),
+        is_embedded=True,
         secret_key=chosen.secret_key,
         role_passwords=chosen.role_passwords,
     )

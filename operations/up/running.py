@@ -22,6 +22,7 @@ from shared_kernel.database.roles import DatabaseRole, url_as
 _READY_TIMEOUT_SECONDS = 90.0
 """A slow machine's first start; a process that dies is given up sooner."""
 _LOOK_SECONDS = 0.1
+_SERVERS_LOOK_SECONDS = 1.0
 _LOG_VARIABLES: Mapping[str, str] = {"SHELFWISE_LOG_LEVEL": "warning", "SHELFWISE_LOG_FORMAT": "auto"}
 """What children log unless our own environment says otherwise: with `info`, every request."""
 
@@ -55,7 +56,7 @@ async def run_until_stopped(
         when_ready: run once everything answers; cancelled at the end. When it returns, the rest goes on.
 
     Raises:
-        CommandFailed: the port is taken, or a process does not start or dies too often.
+        CommandFailed: the port is taken, a process does not start or dies too often, or the servers have ended.
     """
     await migrate_installation(installation)
     site = Site(installation=installation, port=_free_port(port))
@@ -65,12 +66,14 @@ async def run_until_stopped(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     conducting = asyncio.create_task(_conduct(site, when_ready, stop), name="conductor")
+    watching = asyncio.create_task(_watch_servers(installation), name="servers")
     supervising = [asyncio.create_task(child.keep_running(), name=child.spec.name) for child in (api, *projectors)]
     try:
-        done, _ = await asyncio.wait({conducting, *supervising}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({conducting, watching, *supervising}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         conducting.cancel()
-        await asyncio.gather(conducting, return_exceptions=True)
+        watching.cancel()
+        await asyncio.gather(conducting, watching, return_exceptions=True)
         await end_in_order([[api], projectors])
         await asyncio.gather(*supervising, return_exceptions=True)
     for task in done:
@@ -90,6 +93,14 @@ async def _conduct(site: Site, when_ready: Callable[[Site], Awaitable[None]], st
         for task in (acting, stopped):
             task.cancel()
         await asyncio.gather(acting, stopped, return_exceptions=True)
+
+
+async def _watch_servers(installation: Installation) -> None:
+    """Without them everything would run on and answer nothing: end, and say so. Servers of others come back."""
+    while not installation.has_lost_its_servers:  # noqa: ASYNC110 - another process has no event to wait on
+        await asyncio.sleep(_SERVERS_LOOK_SECONDS)
+    message = f"the servers have ended: their last words are in {installation.data_dir}/*.log; start again"
+    raise CommandFailed(message)
 
 
 async def _act(site: Site, when_ready: Callable[[Site], Awaitable[None]]) -> None:
