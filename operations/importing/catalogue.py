@@ -29,6 +29,7 @@ ACTOR = "import"
 BATCH_ROWS = 250
 """Some 50 ms of the log's head; larger ones are not faster."""
 ALREADY_THERE = "already_there"
+TAKEN_MEANWHILE = "by an earlier row of this file, or by somebody else since this import began"
 
 
 class RowRefused(Exception):
@@ -143,7 +144,7 @@ class _Batch:
             self._account.reject(self._lines[refused.index], reasons)
         for taken in imported.taken:
             if _made_at_ms(taken.edition_id) >= began_ms:
-                self._account.reject(self._lines[taken.index], f"{taken.code}: by an earlier row of this file")
+                self._account.reject(self._lines[taken.index], f"{taken.code}: {TAKEN_MEANWHILE}")
             else:
                 self._account.skip(ALREADY_THERE)
 
