@@ -54,7 +54,7 @@ def catalogue(  # noqa: PLR0913 - one parameter an option
     report_file: Path | None,
 ) -> int:
     """Add a file's editions to a store."""
-    _refuse_report_over(file, report_file)
+    _refuse_unusable(file, report_file)
 
     async def work(installation: Installation) -> tuple[ImportReport, bool]:
         stopped = False
@@ -102,7 +102,7 @@ def orders(
     report_file: Path | None,
 ) -> None:
     """Replay a shop's history: fulfilled orders and returns, at the time they happened."""
-    _refuse_report_over(file, report_file)
+    _refuse_unusable(file, report_file)
 
     async def work(installation: Installation) -> ImportReport:
         async with in_house(installation) as house:
@@ -119,7 +119,9 @@ def orders(
     invocation.say(note)
 
 
-def _refuse_report_over(file: Path, report_file: Path | None) -> None:
+def _refuse_unusable(file: Path, report_file: Path | None) -> None:
+    if not file.is_file():
+        raise click.UsageError(f"{file} is a pipe or a device: it is read more than once, so save it to a file first")
     if report_file is not None and report_file.exists() and report_file.samefile(file):
         raise click.UsageError("--report names the very file that is to be imported, and would empty it")
 

@@ -1,5 +1,6 @@
 """What can be seen without any server."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,13 @@ def test_a_key_s_name_has_a_length(tmp_path: Path, name: str) -> None:
     done = CommandLine(tmp_path, {}).run("keys", "create", "--tenant", "harbour", "--role", "owner", "--name", name)
     assert (done.code, done.stdout) == (2, "")
     assert "these are not a key's settings" in done.stderr
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    """The second look at it would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    done = CommandLine(tmp_path, {}).run(
+        "import", "orders", "--format", "online-retail", "--tenant", "harbour", tmp_path / "pipe"
+    )
+    assert done.code == 2
+    assert "save it to a file first" in done.stderr
