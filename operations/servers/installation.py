@@ -5,6 +5,7 @@ servers; the last to leave lets it end. With the three SHELFWISE_*_URL variables
 """
 
 import fcntl
+import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -116,7 +117,8 @@ def _settled(folder: Path, record: Record, account: Account | None) -> Record:
         return record
     # Root's folder below a closed one such as /root: the servers, who are not root, need a place elsewhere.
     _UNREACHABLE_HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
-    place = _UNREACHABLE_HOME / record.postgres_password[:16]
+    # The same after a crash, and telling nothing: process lists show it.
+    place = _UNREACHABLE_HOME / hashlib.sha256(record.postgres_password.encode()).hexdigest()[:16]
     place.mkdir(mode=0o711, exist_ok=True)
     return msgspec.structs.replace(record, servers_folder=f"{place}")
 
