@@ -5,7 +5,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-METRICS_MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
+METRICS_MEDIA_TYPE: Final = CONTENT_TYPE_LATEST.partition("; charset")[0]
+"""Without its charset, which is UTF-8 and which Litestar adds to all text."""
 UNMATCHED: Final = "unmatched"
 _OTHER_METHOD: Final = "OTHER"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

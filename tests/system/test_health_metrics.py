@@ -50,7 +50,9 @@ async def test_the_projector_shows_how_far_each_projection_lags(shop: Visitor) -
 async def _samples(client: httpx.AsyncClient, url: str) -> list[tuple[str, dict[str, str], float]]:
     answer = await client.get(f"{url}/metrics")
     assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/plain")
+    media_type, *parameters = answer.headers["content-type"].split("; ")
+    assert media_type == "text/plain"
+    assert len(parameters) == len(set(parameters)), "some parsers refuse a parameter that stands twice"
     return [
         (sample.name, sample.labels, sample.value)
         for family in text_string_to_metric_families(answer.text)
