@@ -19,7 +19,7 @@ from projections.runtime.folding import (
 )
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
-from shared_kernel.log.reader import Want, fetch
+from shared_kernel.log.reader import Want, fetch_types
 from shared_kernel.views import Key, encode_key
 
 _EVENTS_PER_FETCH = 500
@@ -63,6 +63,8 @@ class Refolding:
         self._projection = projection
         self._tenant_id = tenant_id
         self._parked_from = parked_from
+        # What a projection does not handle cannot touch its rows: most of a log need not even be read for most of them.
+        self._types = sorted(kind.__name__ for kind in projection.handles)
 
     async def refold(self, *, until: int, part: KeyPart) -> Refold:
         """The rows of one part of the keys, as the log up to and including position `until` makes them."""
@@ -72,7 +74,7 @@ class Refolding:
         while after < until:
             async with transaction(self._pool, tenant_id=None) as connection:
                 want = Want(tenant_id=self._tenant_id, after=after, until=until, limit=_EVENTS_PER_FETCH)
-                stored = await fetch(connection, [want])
+                stored = await fetch_types(connection, want, self._types)
             if not stored:
                 break
             scanned = scan(self._projection, read_events(stored).values(), {self._tenant_id: after})

@@ -62,6 +62,11 @@ ORDER BY e.tenant_id, e.position
 _HEADS_OF_SHARDS = """
 SELECT tenant_id, shard, position, recorded_at FROM log.tenant_head WHERE shard = ANY($1::smallint[])
 """
+_FETCH_TYPES = f"""
+SELECT {_COLUMNS} FROM log.event e
+WHERE e.tenant_id = $1 AND e.position > $2 AND e.position <= $3 AND e.type = ANY($5::text[])
+ORDER BY e.position LIMIT $4
+"""  # noqa: S608 - a constant of this module, no input
 _FETCH_POSITIONS = f"""
 SELECT {_COLUMNS} FROM log.event e WHERE e.tenant_id = $1 AND e.position = ANY($2::bigint[]) ORDER BY e.position
 """  # noqa: S608 - a constant of this module, no input
@@ -78,6 +83,13 @@ async def fetch(connection: Connection, wants: Sequence[Want]) -> list[StoredEve
         [want.limit for want in wants],
         [_NO_BOUND if want.until is None else want.until for want in wants],
     )
+    return [StoredEvent(**dict(row)) for row in rows]
+
+
+async def fetch_types(connection: Connection, want: Want, types: Sequence[str]) -> list[StoredEvent]:
+    """What the want asks for, of these event types only. One round trip."""
+    until = _NO_BOUND if want.until is None else want.until
+    rows = await connection.fetch(_FETCH_TYPES, want.tenant_id, want.after, until, want.limit, list(types))
     return [StoredEvent(**dict(row)) for row in rows]
 
 
