@@ -174,7 +174,7 @@ async def test_a_build_that_is_kept_stays_current(servers: Servers, read_admin: 
 async def test_a_worse_build_is_not_cut_over_to(servers: Servers, read_admin: asyncpg.Connection) -> None:
     """Where the new build parks what the old one shows, the old one goes on being read."""
     await filled(servers, events=20)
-    broken = (tally(evolving=failing_on(f"0 of {TENANTS[0].hex[:6]}")),)
+    broken = (tally(evolving=failing_on(f"1 of {TENANTS[0].hex[:6]}")),)
     async with running_projector(servers, projections=broken):
         await ask(read_admin)
         await eventually(lambda: active(read_admin), lambda now: list(now.values()).count(2) == 2)
