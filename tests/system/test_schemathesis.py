@@ -29,7 +29,6 @@ from tests.system.shops import open_shop
 _SEED = int(os.environ.get("SHELFWISE_FUZZ_SEED", "1"))
 _FEW, _MANY = 8, 400
 _TIMEOUT_SECONDS = 15
-_MORE_ATTEMPTS = 3
 _CHECKS = [
     status_code_conformance,
     content_type_conformance,
@@ -111,11 +110,6 @@ def _ask_often(target: Target, label: str, mode: GenerationMode, *, examples: in
 def _ask(target: Target, case: AnyCase) -> None:
     api = target.house.read_api if case.method == "GET" else target.house.write_api
     answer = _called(target, case, api.url)
-    # 503 is the contract's word for a machine that has too much to do, as one that runs tests may: we ask again.
-    for _ in range(_MORE_ATTEMPTS):
-        if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
-            break
-        answer = _called(target, case, api.url)
     if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise AssertionError(_said_about(target.house, answer.headers["x-request-id"][0]))
     case.validate_response(answer, checks=_CHECKS)
