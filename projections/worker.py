@@ -19,7 +19,6 @@ import uvloop
 from projections.registry import PROJECTIONS
 from projections.runtime.cache import WRITE_LIMITS
 from projections.runtime.catalog import AnyProjection, Catalog, ensure_tables
-from projections.runtime.doorbell import listen
 from projections.runtime.drain import DrainParts
 from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.fault_points import Reach, carry_on
@@ -28,9 +27,8 @@ from projections.runtime.leases import LEASE_SECONDS, LeaseTimes, ensure_leases,
 from projections.runtime.progress import Progress
 from projections.runtime.requests import run_requests
 from projections.runtime.retiring import GRACE_SECONDS
-from projections.runtime.shards import ShardKeeper
+from projections.runtime.shards import shard_keeper
 from projections.runtime.statistics import Statistics
-from projections.runtime.stopping import heed_cancellation
 from shared_kernel.database.pool import KEYED_LOOK_UPS, Pool, PoolSettings, build_pool
 from shared_kernel.http.health import Check, Health
 from shared_kernel.http.probe import serve_probe
@@ -40,6 +38,9 @@ from shared_kernel.observability.metrics import Metrics
 from shared_kernel.process import die_with_parent
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.settings import read_settings
+from shared_kernel.subscription.hints import listen
+from shared_kernel.subscription.shards import ShardKeeper
+from shared_kernel.subscription.stopping import heed_cancellation
 
 _POOL_SIZE = 10
 """Four rounds at a time, each with one connection to either database, and some for heartbeat and requests."""
@@ -115,7 +116,9 @@ async def projector_parts(
             statistics=Statistics(read_pool),
             grace_seconds=settings.build_grace_seconds,
         )
-        yield ProjectorParts(worker_id=worker_id, metrics=metrics, drains=drains, keeper=ShardKeeper(drains, worker_id))
+        yield ProjectorParts(
+            worker_id=worker_id, metrics=metrics, drains=drains, keeper=shard_keeper(drains, worker_id)
+        )
 
 
 async def run_projector(

@@ -22,7 +22,6 @@ from projections.runtime.progress import Progress
 from projections.runtime.rebuilding import Rebuild
 from projections.runtime.retrying import Retry
 from projections.runtime.statistics import Statistics
-from projections.runtime.stopping import heed_cancellation
 from projections.runtime.tracing import log_projected
 from projections.runtime.turns import ShardTenants, Turn
 from shared_kernel.database.pool import Pool
@@ -30,6 +29,7 @@ from shared_kernel.database.transactions import transaction
 from shared_kernel.log.reader import Head, StoredEvent, Want, fetch, heads
 from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
 from shared_kernel.redis.multiplexed import MultiplexedRedis
+from shared_kernel.subscription.stopping import heed_cancellation
 from shared_kernel.views import WHOLE_TENANT
 
 SWEEP_SECONDS = 1.0

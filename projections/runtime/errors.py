@@ -1,41 +1,11 @@
-"""What can stop a batch without anything being wrong with the events, and what that is told by."""
+"""What can stop a batch without anything being wrong with the events, as the kernel's subscription names it."""
 
-import asyncpg
-import msgspec
-
-from shared_kernel.database.transactions import DatabaseUnavailableError
-
-
-class LeaseLostError(Exception):
-    """Another worker has the shard: forget everything held in memory about it."""
-
-
-class CheckpointMovedError(Exception):
-    """A checkpoint is not where this worker left it: load again and start over."""
-
-
-DATABASE_FAILURES = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a session that is ended in the middle of its messages
-    DatabaseUnavailableError,
-    TimeoutError,
-    OSError,
+from shared_kernel.subscription.failures import (
+    DATABASE_FAILURES,
+    REFUSALS,
+    CheckpointMovedError,
+    LeaseLostError,
+    is_database_failure,
 )
-"""What a database that is away, slow or busy raises: the same may succeed later."""
 
-REFUSALS = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,
-    msgspec.MsgspecError,
-    TypeError,
-    ValueError,
-    OverflowError,
-)
-"""What says that a value itself is unacceptable, so that trying the same again cannot help."""
-
-
-def is_database_failure(error: BaseException) -> bool:
-    """Whether trying again may help: the database failed, and not over what it was given or asked."""
-    return isinstance(error, DATABASE_FAILURES) and not isinstance(error, (*REFUSALS, asyncpg.SyntaxOrAccessError))
+__all__ = ["DATABASE_FAILURES", "REFUSALS", "CheckpointMovedError", "LeaseLostError", "is_database_failure"]

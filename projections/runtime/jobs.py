@@ -12,8 +12,8 @@ from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
-from projections.runtime.stopping import heed_cancellation
 from shared_kernel.doorbell import ARQ_QUEUE, DRAIN_SHARD_JOB, decode_job, encode_job
+from shared_kernel.subscription.stopping import heed_cancellation
 
 _POLL_SECONDS = 0.05
 """Twenty looks a second: the hint is the fast path, the job the second."""

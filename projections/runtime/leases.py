@@ -1,163 +1,19 @@
-"""Leases: one worker at a time drains a shard, and its epoch fences out whoever held it before.
+"""The projectors' leases: the kernel's, over this schema's tables."""
 
-A worker that lost a lease without noticing (stopped, partitioned) still has the old epoch: every transaction locks the
-lease row and compares, so it changes nothing. Redis compares the same epoch.
-"""
+from shared_kernel.subscription.leases import LEASE_SECONDS, WORKER_SEEN_SECONDS, Lease, LeaseTable, LeaseTimes
 
-from collections.abc import Sequence
-from uuid import UUID
+__all__ = ["LEASES", "LEASE_SECONDS", "WORKER_SEEN_SECONDS", "Lease", "LeaseTimes"]
 
-import msgspec
+LEASES = LeaseTable(schema="projection", worker="shelfwise-projector")
 
-from projections.runtime.errors import LeaseLostError
-from shared_kernel.database.pool import Connection
-from shared_kernel.log.partitions import SHARDS
-
-LEASE_SECONDS = 4.0
-"""A dead worker's shards stand still for as long as this; a live one renews four times in it."""
-WORKER_SEEN_SECONDS = 5.0
-"""A worker not seen for this long no longer counts when shards are shared out."""
-
-
-class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to project a shard, as long as the epoch is the newest.
-
-    Attributes:
-        crashes: how often the lease expired in a worker's hands, without being given back, since the shard was last
-            drained to its heads: what is in the log may have killed them.
-    """
-
-    shard: int
-    epoch: int
-    crashes: int = 0
-
-
-class LeaseTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a lease lasts, in seconds, and what follows from it."""
-
-    lease_seconds: float = LEASE_SECONDS
-
-    @property
-    def seen_seconds(self) -> float:
-        """A worker not seen for this long no longer counts."""
-        return self.lease_seconds * (WORKER_SEEN_SECONDS / LEASE_SECONDS)
-
-    @property
-    def beat_seconds(self) -> float:
-        """Four renewals in a lease, so that three may fail."""
-        return self.lease_seconds / 4
-
-
-_HEARTBEAT = """
-INSERT INTO projection.worker (worker_id, seen_at) VALUES ($1, clock_timestamp())
-ON CONFLICT (worker_id) DO UPDATE SET seen_at = excluded.seen_at
-"""
-_FORGET_DEAD = "DELETE FROM projection.worker WHERE seen_at < clock_timestamp() - make_interval(secs => 3600)"
-_LIVE = "SELECT count(*) FROM projection.worker WHERE seen_at > clock_timestamp() - make_interval(secs => $1)"
-_ENSURE = "INSERT INTO projection.lease (shard) SELECT generate_series(0, $1 - 1) ON CONFLICT DO NOTHING"
-_RENEW = """
-UPDATE projection.lease SET expires_at = clock_timestamp() + make_interval(secs => $2)
-WHERE owner = $1 RETURNING shard, epoch, crashes
-"""
-# A batch under way holds its lease row FOR KEY SHARE: a renewal passes by it, whoever would take the shard does not.
-_ACQUIRE = """
-WITH free AS (
-    SELECT shard FROM projection.lease WHERE owner IS NULL OR expires_at < clock_timestamp()
-    ORDER BY random() LIMIT $3 FOR UPDATE SKIP LOCKED
-)
-UPDATE projection.lease l
-SET owner = $1, epoch = l.epoch + 1, expires_at = clock_timestamp() + make_interval(secs => $2),
-    crashes = l.crashes + CASE WHEN l.owner IS NULL THEN 0 ELSE 1 END
-FROM free WHERE l.shard = free.shard RETURNING l.shard, l.epoch, l.crashes
-"""
-# Frozen between the messages of one statement, a session is neither idle nor running, and no timeout of PostgreSQL 15
-# takes its locks away soon. It is the same role's, which may therefore end it; a live worker would have renewed.
-_END_FROZEN = """
-SELECT pg_terminate_backend(a.pid) FROM projection.lease l
-JOIN pg_stat_activity a ON a.application_name = $1 || l.owner::text
-WHERE l.expires_at < clock_timestamp() - make_interval(secs => $2)
-    AND a.usename = current_user AND a.datname = current_database()
-"""
-_RELEASE = """
-UPDATE projection.lease SET owner = NULL, expires_at = '-infinity' WHERE owner = $1 AND shard = ANY($2::smallint[])
-"""
-_LEAVE = "DELETE FROM projection.worker WHERE worker_id = $1"
-_FENCE = """
-SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 FROM projection.lease
-WHERE shard = $1 AND epoch = $2 AND owner IS NOT NULL FOR KEY SHARE
-"""
-_TRYING = "SELECT trying FROM projection.lease WHERE shard = $1"
-_NOTE_TRYING = "UPDATE projection.lease SET trying = $3 WHERE shard = $1 AND epoch = $2 AND owner IS NOT NULL"
-_TRUST = """
-UPDATE projection.lease SET crashes = 0, trying = NULL WHERE shard = $1 AND epoch = $2 AND owner IS NOT NULL
-"""
-
-
-def session_name(worker_id: UUID | None) -> str:
-    """What a worker calls its sessions, for another to know them by; without a worker, how all such names begin."""
-    return f"shelfwise-projector {worker_id or ''}"
-
-
-async def ensure_leases(connection: Connection) -> None:
-    """One row a shard; doing it again changes nothing."""
-    await connection.execute(_ENSURE, SHARDS)
-
-
-async def heartbeat(connection: Connection, worker_id: UUID, times: LeaseTimes) -> int:
-    """Say that this worker lives; how many do."""
-    await connection.execute(_HEARTBEAT, worker_id)
-    await connection.execute(_FORGET_DEAD)
-    live: int = await connection.fetchval(_LIVE, times.seen_seconds)
-    return live
-
-
-async def renew(connection: Connection, worker_id: UUID, times: LeaseTimes) -> dict[int, Lease]:
-    """Renew what this worker still owns, by shard."""
-    rows = await connection.fetch(_RENEW, worker_id, times.lease_seconds)
-    return {row["shard"]: Lease(**dict(row)) for row in rows}
-
-
-async def acquire(connection: Connection, worker_id: UUID, times: LeaseTimes, *, at_most: int) -> dict[int, Lease]:
-    """Take free or expired shards, each under a new epoch; whoever still locks an expired one loses its sessions."""
-    await connection.execute(_END_FROZEN, session_name(None), times.beat_seconds)
-    rows = await connection.fetch(_ACQUIRE, worker_id, times.lease_seconds, at_most)
-    return {row["shard"]: Lease(**dict(row)) for row in rows}
-
-
-async def release(connection: Connection, worker_id: UUID, shards: Sequence[int]) -> None:
-    """Give shards back, so that another worker need not wait for their expiry."""
-    await connection.execute(_RELEASE, worker_id, list(shards))
-
-
-async def leave(connection: Connection, worker_id: UUID) -> None:
-    """This worker ends."""
-    await connection.execute(_LEAVE, worker_id)
-
-
-async def fence(connection: Connection, lease: Lease) -> float:
-    """Hold the lease row until the transaction ends; for how many seconds it is still valid, below 0 when it expired.
-
-    Raises:
-        LeaseLostError: another worker has the shard.
-    """
-    left_seconds: float | None = await connection.fetchval(_FENCE, lease.shard, lease.epoch)
-    if left_seconds is None:
-        message = f"shard {lease.shard} is no longer leased under epoch {lease.epoch}"
-        raise LeaseLostError(message)
-    return left_seconds
-
-
-async def trying(connection: Connection, lease: Lease) -> str | None:
-    """What the last careful worker of the shard was about to do."""
-    noted: str | None = await connection.fetchval(_TRYING, lease.shard)
-    return noted
-
-
-async def note_trying(connection: Connection, lease: Lease, what: str) -> None:
-    """Say what is about to be tried; it counts once this has been committed."""
-    await connection.execute(_NOTE_TRYING, lease.shard, lease.epoch, what)
-
-
-async def trust(connection: Connection, lease: Lease) -> None:
-    """The shard was drained: what killed workers before is dealt with or was not in the log."""
-    await connection.execute(_TRUST, lease.shard, lease.epoch)
+ensure_leases = LEASES.ensure
+session_name = LEASES.session_name
+heartbeat = LEASES.heartbeat
+renew = LEASES.renew
+acquire = LEASES.acquire
+release = LEASES.release
+leave = LEASES.leave
+fence = LEASES.fence
+trying = LEASES.trying
+note_trying = LEASES.note_trying
+trust = LEASES.trust

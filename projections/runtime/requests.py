@@ -11,11 +11,11 @@ from projections.runtime.catalog import Catalog, Subject, create_build
 from projections.runtime.drain import DrainParts
 from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.retiring import Retirement
-from projections.runtime.shards import ShardKeeper
-from projections.runtime.stopping import heed_cancellation
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.partitions import SHARDS, shard_of
+from shared_kernel.subscription.shards import ShardKeeper
+from shared_kernel.subscription.stopping import heed_cancellation
 
 _LOOK_SECONDS = 0.5
 _ORPHANED_SECONDS = 60.0

@@ -1,111 +1,20 @@
-"""Which shards this worker drains: renews what it has, takes what is free, gives back what is more than its share."""
+"""Which shards this projector drains: the kernel's keeper, told how to drain one."""
 
-import asyncio
-import math
+from functools import partial
 from uuid import UUID
 
-import structlog
-
-from projections.runtime import leases
 from projections.runtime.drain import DrainParts, ShardDrain
-from projections.runtime.errors import DATABASE_FAILURES, LeaseLostError
-from projections.runtime.leases import Lease
-from projections.runtime.stopping import heed_cancellation
-from shared_kernel.log.partitions import SHARDS
-
-_STOP_TIMEOUT_SECONDS = 1.0
-"""A batch under way should end by then. If it does not, its epoch fences it out, and other leases must be renewed."""
-_CONNECTION_TIMEOUT_SECONDS = 2.0
-
-log = structlog.get_logger()
+from projections.runtime.leases import LEASES
+from shared_kernel.subscription.shards import ShardKeeper, Subscription
 
 
-class ShardKeeper:
-    """Runs a drain for every shard this worker holds."""
-
-    def __init__(self, parts: DrainParts, worker_id: UUID) -> None:
-        self._parts = parts
-        self._worker_id = worker_id
-        self._drains: dict[int, tuple[ShardDrain, asyncio.Task[None]]] = {}
-        self._beaten_at: float | None = None
-
-    @property
-    def held(self) -> frozenset[int]:
-        """The shards drained here."""
-        return frozenset(self._drains)
-
-    @property
-    def beaten_at(self) -> float | None:
-        """The loop's time of the last heartbeat that reached the database."""
-        return self._beaten_at
-
-    def wake(self, shard: int) -> bool:
-        """Wake the shard's drain; False where it is another worker's."""
-        held = self._drains.get(shard)
-        if held is not None:
-            held[0].wake()
-        return held is not None
-
-    async def run(self) -> None:
-        """Keep leases until cancelled; then stop the drains and give everything back."""
-        try:
-            while True:
-                heed_cancellation()
-                try:
-                    await self._beat()
-                except DATABASE_FAILURES as error:
-                    log.warning("heartbeat_failed", error=type(error).__name__)
-                await asyncio.sleep(self._parts.times.beat_seconds)
-        finally:
-            await asyncio.shield(self._leave())
-
-    async def _beat(self) -> None:
-        times = self._parts.times
-        async with self._parts.read_pool.acquire(timeout=_CONNECTION_TIMEOUT_SECONDS) as connection:
-            live = await leases.heartbeat(connection, self._worker_id, times)
-            owned = await leases.renew(connection, self._worker_id, times)
-            share = math.ceil(SHARDS / max(1, live))
-            await self._stop(set(self._drains) - set(owned))
-            surplus = sorted(owned)[share:]
-            if surplus:
-                await self._stop(set(surplus))
-                await leases.release(connection, self._worker_id, surplus)
-                owned = {shard: lease for shard, lease in owned.items() if shard not in surplus}
-            elif len(owned) < share:
-                owned |= await leases.acquire(connection, self._worker_id, times, at_most=share - len(owned))
-        await self._start(owned)
-        self._beaten_at = asyncio.get_running_loop().time()
-
-    async def _start(self, owned: dict[int, Lease]) -> None:
-        for shard, lease in owned.items():
-            held = self._drains.get(shard)
-            if held is not None and held[0].lease.epoch == lease.epoch and not held[1].done():
-                continue
-            await self._stop({shard})
-            drain = ShardDrain(self._parts, lease)
-            self._drains[shard] = (drain, asyncio.create_task(self._run(drain), name=f"drain-{shard}"))
-
-    async def _run(self, drain: ShardDrain) -> None:
-        try:
-            await drain.run()
-        except LeaseLostError:
-            log.warning("lease_lost", shard=drain.lease.shard, epoch=drain.lease.epoch)
-
-    async def _stop(self, shards: set[int]) -> None:
-        stopped = [self._drains.pop(shard)[1] for shard in shards if shard in self._drains]
-        for task in stopped:
-            task.cancel()
-        if stopped:
-            await asyncio.wait(stopped, timeout=_STOP_TIMEOUT_SECONDS)
-        for shard in shards:
-            self._parts.progress.note_lost(shard)
-
-    async def _leave(self) -> None:
-        held = set(self._drains)
-        await self._stop(held)
-        try:
-            async with self._parts.read_pool.acquire(timeout=_CONNECTION_TIMEOUT_SECONDS) as connection:
-                await leases.release(connection, self._worker_id, sorted(held))
-                await leases.leave(connection, self._worker_id)
-        except DATABASE_FAILURES as error:
-            log.warning("leases_not_returned", error=type(error).__name__)
+def shard_keeper(parts: DrainParts, worker_id: UUID) -> ShardKeeper:
+    """Keeps a projector's shards, with a drain for each."""
+    subscription = Subscription(
+        pool=parts.read_pool,
+        leases=LEASES,
+        times=parts.times,
+        open_drain=partial(ShardDrain, parts),
+        note_lost=parts.progress.note_lost,
+    )
+    return ShardKeeper(subscription, worker_id)

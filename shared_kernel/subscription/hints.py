@@ -7,8 +7,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from projections.runtime.stopping import heed_cancellation
 from shared_kernel.redis.keys import DOORBELL_CHANNEL
+from shared_kernel.subscription.stopping import heed_cancellation
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
