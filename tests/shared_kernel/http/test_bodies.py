@@ -20,6 +20,14 @@ async def _sell(store: SmallStore, content: bytes, **headers: str) -> httpx.Resp
         return await client.post("/sales", content=content, headers={**JSON, **headers})
 
 
+def _is_readable(body: bytes) -> bool:
+    try:
+        reject_unreadable(body)
+    except MalformedError:
+        return False
+    return True
+
+
 async def test_a_valid_body_is_decoded(store: SmallStore) -> None:
     """The handler gets the struct."""
     response = await _sell(store, msgspec.json.encode(a_sale()))
@@ -56,15 +64,14 @@ async def test_an_unreadable_body_is_a_400(store: SmallStore, content: bytes) ->
 
 def test_brackets_and_escapes_within_strings_do_not_count() -> None:
     """A text may hold what JSON would nest with, and a backslash before u0000."""
-    reject_unreadable(msgspec.json.encode({"note": "[{" * 1000 + '"' + "\\" + "[" * 100}))
-    reject_unreadable(b'{"note": "a\\\\u0000"}')
+    assert _is_readable(msgspec.json.encode({"note": "[{" * 1000 + '"' + "\\" + "[" * 100}))
+    assert _is_readable(b'{"note": "a\\\\u0000"}')
 
 
 def test_the_bound_on_nesting_is_exact() -> None:
     """64 levels pass, 65 do not."""
-    reject_unreadable(b"[" * MAX_NESTING + b"]" * MAX_NESTING)
-    with pytest.raises(MalformedError):
-        reject_unreadable(b"[" * (MAX_NESTING + 1) + b"]" * (MAX_NESTING + 1))
+    assert _is_readable(b"[" * MAX_NESTING + b"]" * MAX_NESTING)
+    assert not _is_readable(b"[" * (MAX_NESTING + 1) + b"]" * (MAX_NESTING + 1))
 
 
 @pytest.mark.parametrize("pattern", [b'"\\"', b'"', b"\\", b'["\\', b"\\u0000\\"], ids=repr)

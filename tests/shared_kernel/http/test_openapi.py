@@ -109,7 +109,7 @@ def test_problems_fit_their_schema(document: dict[str, Any], kind: type[ShelfWis
     ShelfWiseError.__init__(error, "In words.")
     schema = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
     problem = msgspec.json.decode(msgspec.json.encode(problem_of(error, instance="/x")))
-    Draft202012Validator(schema).validate(problem)
+    assert list(Draft202012Validator(schema).iter_errors(problem)) == []
 
 
 def test_a_dry_run_and_a_merge_patch_are_documented(document: dict[str, Any]) -> None:
