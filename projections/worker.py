@@ -28,6 +28,7 @@ from projections.runtime.progress import Progress
 from projections.runtime.requests import run_requests
 from projections.runtime.retiring import GRACE_SECONDS
 from projections.runtime.shards import shard_keeper
+from projections.runtime.skipping import Skips
 from projections.runtime.statistics import Statistics
 from shared_kernel.database.pool import KEYED_LOOK_UPS, Pool, PoolSettings, build_pool
 from shared_kernel.http.health import Check, Health
@@ -114,6 +115,7 @@ async def projector_parts(
             turns=asyncio.Semaphore(_ROUNDS_AT_A_TIME),
             times=LeaseTimes(lease_seconds=settings.lease_seconds),
             statistics=Statistics(read_pool),
+            skips=Skips(catalog),
             grace_seconds=settings.build_grace_seconds,
         )
         yield ProjectorParts(

@@ -2,6 +2,7 @@
 
 import click
 
+from operations.command_line.dead_letters import dead_letters
 from operations.command_line.doctor import doctor
 from operations.command_line.imports import import_group
 from operations.command_line.keys import keys
@@ -10,7 +11,7 @@ from operations.command_line.projections import projections
 from operations.command_line.tenants import tenants
 from operations.command_line.up import up
 
-_COMMANDS = (up, migrate, tenants, keys, import_group, projections, doctor)
+_COMMANDS = (up, migrate, tenants, keys, import_group, projections, dead_letters, doctor)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

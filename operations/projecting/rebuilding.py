@@ -1,7 +1,6 @@
 """`projections rebuild`: ask for it as an operator, follow it, verify what came of it."""
 
 import asyncio
-import getpass
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from uuid import UUID
@@ -11,6 +10,7 @@ import msgspec
 
 from operations.errors import CommandFailed
 from operations.in_house import pool_as
+from operations.projecting.operator import at_the_command_line
 from operations.projecting.task import somebody_projects
 from operations.projecting.verifying import verify_projection
 from operations.servers.installation import Installation
@@ -114,7 +114,7 @@ async def _wait_for_a_live_build(write_pool: Pool, read_pool: Pool, request: Reb
 async def _ask(read_pool: Pool, request: RebuildRequest) -> UUID:
     request_id = new_id()
     options = msgspec.json.encode({"rate": request.rate, "keep_old": request.keep_old}).decode()
-    requested_by = f"command-line:{_operator()}"
+    requested_by = at_the_command_line()
     await read_pool.execute(
         _REQUEST, request_id, request.name, request.version, request.tenant_id, options, requested_by
     )
@@ -146,10 +146,3 @@ def _refuse_standstill(state: str, still_seconds: float) -> None:
         raise CommandFailed(
             "the rebuild stands still; it goes on by itself: `shelfwise projections status` shows where"
         )
-
-
-def _operator() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return "unknown"

@@ -19,12 +19,12 @@ from projections.runtime import leases, parking
 from projections.runtime.batch import Batch, BatchResult, CachedRow, project
 from projections.runtime.catalog import Catalog, Subject
 from projections.runtime.checkpoints import BuildId, Checkpoint
+from projections.runtime.describing import describe
 from projections.runtime.errors import CheckpointMovedError, LeaseLostError, is_database_failure
 from projections.runtime.fault_points import Reach
 from projections.runtime.folding import (
     Failure,
     TenantEvents,
-    describe,
     fold,
     key_name,
     scan,

@@ -1,6 +1,6 @@
 """Every projection with its codec, and the tables and builds they live in, made when missing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -47,6 +47,11 @@ class Catalog:
     def subject(self, name: str) -> Subject:
         """The subject of this name; KeyError where this release has none."""
         return self._by_name[name]
+
+    def adapt(self, name: str, change: Callable[[AnyProjection], AnyProjection]) -> None:
+        """From now on a subject's projection is what `change` makes of the one this release came with."""
+        original = next(subject for subject in self.subjects if subject.name == name)
+        self._by_name[name] = msgspec.structs.replace(original, projection=change(original.projection))
 
     def get(self, name: str) -> Subject | None:
         """The subject of this name, if this release has it."""

@@ -17,10 +17,11 @@ from projections.runtime.catalog import Catalog
 from projections.runtime.errors import CheckpointMovedError, LeaseLostError, is_database_failure
 from projections.runtime.fault_points import FaultPoint, Reach
 from projections.runtime.folding import read_events
+from projections.runtime.healing import Healing
 from projections.runtime.leases import Lease, LeaseTimes
 from projections.runtime.progress import Progress
 from projections.runtime.rebuilding import Rebuild
-from projections.runtime.retrying import Retry
+from projections.runtime.skipping import Skips
 from projections.runtime.statistics import Statistics
 from projections.runtime.tracing import log_projected
 from projections.runtime.turns import ShardTenants, Turn
@@ -40,7 +41,6 @@ _STATE_RENEWAL_SECONDS = 4.0
 _FIRST_BUDGET, _MIN_BUDGET, _MAX_BUDGET = 200, 16, 1_000
 """Events one tenant may have folded in a round; moves between these so that a batch takes about half a second."""
 _LONG_BATCH_SECONDS, _SHORT_BATCH_SECONDS = 0.6, 0.15
-_RETRIES_AT_A_TIME = 20
 _MAX_BACKOFF_SECONDS = 5.0
 
 log = structlog.get_logger()
@@ -64,6 +64,7 @@ class DrainParts(msgspec.Struct, frozen=True, kw_only=True):
     turns: asyncio.Semaphore
     times: LeaseTimes
     statistics: Statistics
+    skips: Skips
     grace_seconds: float
 
 
@@ -84,8 +85,10 @@ class ShardDrain:
         self._projecting = Projecting(
             pool=parts.read_pool, catalog=parts.catalog, reach=parts.reach, lease=lease, statistics=parts.statistics
         )
-        self._rebuild = Rebuild(**pools, catalog=parts.catalog, lease=lease, projecting=self._projecting)
-        self._retry = Retry(**pools, catalog=parts.catalog, lease=lease)
+        self._rebuild = Rebuild(
+            **pools, catalog=parts.catalog, lease=lease, projecting=self._projecting, skips=parts.skips
+        )
+        self._healing = Healing(**pools, catalog=parts.catalog, lease=lease, skips=parts.skips)
 
     @property
     def lease(self) -> Lease:
@@ -175,6 +178,7 @@ class ShardDrain:
             await checkpoint_rows.enrol(connection, self._parts.catalog, tenants)
             loaded = await checkpoint_rows.load(connection, self._parts.catalog, tenants)
             parked = await parking.keys_of(connection, [one for one in loaded if one.parked])
+            await self._parts.skips.load(connection, tenants)
             await connection.execute("COMMIT")
         self._tenants.put(loaded, blocked=[one.checkpoint_id for one in parked if one.key == WHOLE_TENANT])
 
@@ -182,7 +186,7 @@ class ShardDrain:
         stored = await self._fetch([turn.want for turn in turns])
         self._parts.reach(FaultPoint.FETCH)
         started = time.monotonic()
-        events = read_events(stored)
+        events = read_events(stored, self._parts.skips.unread(one for turn in turns for one in turn.checkpoints))
         moving = tuple(one for turn in turns if turn.tenant_id in events for one in turn.checkpoints)
         if not moving:
             return False
@@ -223,7 +227,7 @@ class ShardDrain:
             return
         self._kept_up_at = now
         self._parts.progress.note_shard(self._lease.shard, await self._heads(), self._tenants.checkpoints())
-        await self._retry_parked()
+        await self._heal()
         await self._renew_cache()
 
     async def _renew_cache(self) -> None:
@@ -237,15 +241,11 @@ class ShardDrain:
         if tenants:
             await self._write_through(tenants, {})
 
-    async def _retry_parked(self) -> None:
-        labels = [(subject.name, subject.version) for subject in self._parts.catalog.subjects]
-        async with transaction(self._parts.read_pool, tenant_id=None) as connection:
-            waiting = await parking.due(connection, self._tenants.ids(), labels, limit=_RETRIES_AT_A_TIME)
-        for parked in waiting:
-            healed = await self._retry.attempt(parked)
-            if healed is not None:
-                await self._load([parked.tenant_id])
-                await self._write_through([parked.tenant_id], {parked.tenant_id: healed.cached_rows})
+    async def _heal(self) -> None:
+        async for healed in self._healing.look(self._tenants.ids()):
+            tenant = healed.checkpoint.tenant_id
+            await self._load([tenant])
+            await self._write_through([tenant], {tenant: healed.cached_rows})
 
     async def _rebuild_step(self) -> bool:
         """One batch of what is being rebuilt, in turn with the live rounds; whether there is more to do at once."""

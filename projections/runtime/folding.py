@@ -1,9 +1,9 @@
 """Folding a batch in memory: from events, rows and parked keys to what must be written. Pure: no I/O, no clock."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -11,6 +11,8 @@ import msgspec
 from projections.fold import AnyRecorded, Part
 from projections.runtime.catalog import AnyProjection
 from projections.runtime.codec import StoredRow
+from projections.runtime.describing import describe, storable
+from shared_kernel.events.envelope import Event, Metadata, Recorded, StoreTime
 from shared_kernel.log.reader import StoredEvent, decode
 from shared_kernel.views import WHOLE_TENANT, Key, encode_key
 
@@ -18,7 +20,6 @@ AnyStoredRow: TypeAlias = StoredRow[Any]  # Any: rows of every view
 RowKey: TypeAlias = tuple[UUID, Key]
 Touches: TypeAlias = dict[RowKey, list[tuple[Part, AnyRecorded]]]
 
-_MAX_ERROR_LENGTH = 8_000
 _MAX_KEY_BYTES = 1_000
 """What an index of parked keys takes in any case."""
 
@@ -87,15 +88,27 @@ def no_changes() -> Changes:
     return Changes(upserts={}, deletes={}, bodies={}, failures={}, queued={})
 
 
-def read_events(stored: Iterable[StoredEvent]) -> dict[UUID, TenantEvents]:
-    """Decode; a tenant's first event that cannot be read ends its run there, and nobody else's."""
+class Unread(Event, frozen=True, kw_only=True):
+    """In the place of an event that no row shall show: nobody handles it, so it only moves checkpoints."""
+
+    stream_type: ClassVar[str] = "unread"
+
+
+def read_events(stored: Iterable[StoredEvent], unread: Collection[tuple[UUID, int]] = ()) -> dict[UUID, TenantEvents]:
+    """Decode; a tenant's first event that cannot be read ends its run there, and nobody else's.
+
+    Args:
+        stored: ordered by tenant and position.
+        unread: events (tenant, position) that were skipped for good and need not be legible.
+    """
     recorded: dict[UUID, list[AnyRecorded]] = defaultdict(list)
     unreadable: dict[UUID, Failure] = {}
     for one in stored:
         if one.tenant_id in unreadable:
             continue
         try:
-            recorded[one.tenant_id].append(decode(one))
+            is_read = not unread or (one.tenant_id, one.position) not in unread
+            recorded[one.tenant_id].append(decode(one) if is_read else _unread(one))
         except Exception as error:  # noqa: BLE001 - accounted for: the tenant stops here and the failure is shown
             unreadable[one.tenant_id] = _failure(one.tenant_id, one.position, error)
     return {
@@ -220,7 +233,7 @@ def _failure(tenant_id: UUID, position: int, error: Exception) -> Failure:
 
 def key_name(key: Key) -> str:
     """What parked keys call a key: its text, or the beginning of it and a digest where it is too long for an index."""
-    text = _storable(encode_key(key))
+    text = storable(encode_key(key))
     if text == WHOLE_TENANT:
         return f"\\{WHOLE_TENANT}"
     encoded = text.encode()
@@ -229,15 +242,17 @@ def key_name(key: Key) -> str:
     return f"{encoded[: _MAX_KEY_BYTES - 100].decode(errors='ignore')}…{sha256(encoded).hexdigest()}"
 
 
-def describe(error: BaseException) -> str:
-    """Type, message and where it was raised; no values of the event, which may be a store's business."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f" at {place.tb_frame.f_code.co_qualname}:{place.tb_lineno}" if place is not None else ""
-    return _storable(f"{type(error).__name__}{where}: {error}")[:_MAX_ERROR_LENGTH]
-
-
-def _storable(text: str) -> str:
-    """The text without what PostgreSQL cannot hold: NUL and halves of surrogate pairs."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+def _unread(stored: StoredEvent) -> AnyRecorded:
+    at = stored.recorded_at
+    time = StoreTime(date=at.date(), hour=at.hour, utc_offset_minutes=0)
+    return Recorded(
+        tenant_id=stored.tenant_id,
+        position=stored.position,
+        event_id=stored.event_id,
+        stream_id=stored.stream_id,
+        stream_version=stored.stream_version,
+        event=Unread(),
+        metadata=Metadata(actor="skipped", store_time=time),
+        occurred_at=stored.occurred_at,
+        recorded_at=at,
+    )

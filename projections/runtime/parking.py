@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from projections.runtime.checkpoints import BuildId, Checkpoint, CheckpointId
+from projections.runtime.describing import summary_of, traceback_of
 from projections.runtime.folding import Failure
 from shared_kernel.database.pool import Connection
 from shared_kernel.identifiers import new_id
@@ -53,10 +54,11 @@ ORDER BY next_attempt_at LIMIT $4
 """
 _PARK = """
 INSERT INTO projection.parked_key
-    (id, tenant_id, name, version, build, key, state, first_position, attempts, error, next_attempt_at)
-SELECT p.id, p.tenant_id, $1, $2, $3, p.key, 'retrying', p.position, $4, p.error,
+    (id, tenant_id, name, version, build, key, state, first_position, attempts, error, traceback, next_attempt_at)
+SELECT p.id, p.tenant_id, $1, $2, $3, p.key, 'retrying', p.position, $4, p.error, p.traceback,
     clock_timestamp() + make_interval(secs => $5)
-FROM unnest($6::uuid[], $7::uuid[], $8::text[], $9::bigint[], $10::text[]) AS p(id, tenant_id, key, position, error)
+FROM unnest($6::uuid[], $7::uuid[], $8::text[], $9::bigint[], $10::text[], $11::text[])
+    AS p(id, tenant_id, key, position, error, traceback)
 """
 _QUEUE = """
 INSERT INTO projection.parked_event (tenant_id, name, version, build, key, position)
@@ -71,7 +73,8 @@ SET attempts = attempts + 1, state = CASE WHEN attempts + 1 >= $6 THEN 'dead' EL
 WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5)
 """
 _SET_ERROR = """
-UPDATE projection.parked_key SET error = $6 WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5)
+UPDATE projection.parked_key SET error = $6, traceback = $7
+WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5)
 """
 _QUEUED = """
 SELECT position FROM projection.parked_event
@@ -85,6 +88,18 @@ _ADVANCE = """
 UPDATE projection.parked_key
 SET first_position = $6, attempts = 0, state = 'retrying', next_attempt_at = clock_timestamp()
 WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5)
+"""
+_FIND = """
+SELECT tenant_id, name, version, build, key, state, first_position, attempts FROM projection.parked_key
+WHERE id = $1 FOR UPDATE
+"""
+_SKIP = """
+INSERT INTO projection.skipped (tenant_id, name, version, key, position, why, skipped_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+"""
+_REVIVE = """
+UPDATE projection.parked_key SET state = 'retrying', attempts = 0, next_attempt_at = clock_timestamp()
+WHERE (tenant_id, name, version, key, first_position) = ($1, $2, $3, $4, $5)
 """
 _RELEASE = """
 DELETE FROM projection.parked_key WHERE (tenant_id, name, version, build, key) = ($1, $2, $3, $4, $5)
@@ -131,7 +146,8 @@ async def park(connection: Connection, build: BuildId, failures: Sequence[Failur
         [one.tenant_id for one in failures],
         [one.key for one in failures],
         [one.position for one in failures],
-        [one.error for one in failures],
+        [summary_of(one.error) for one in failures],
+        [traceback_of(one.error) for one in failures],
     )
 
 
@@ -148,7 +164,7 @@ async def count_attempt(connection: Connection, parked: ParkedKey) -> None:
 
 async def note_error(connection: Connection, parked: ParkedKey, error: str) -> None:
     """What the last attempt died of."""
-    await connection.execute(_SET_ERROR, *_id(parked), error)
+    await connection.execute(_SET_ERROR, *_id(parked), summary_of(error), traceback_of(error))
 
 
 async def queued(connection: Connection, parked: ParkedKey, *, limit: int) -> list[int]:
@@ -160,6 +176,19 @@ async def advance(connection: Connection, parked: ParkedKey, first_position: int
     """The key is healed up to this position, which goes on waiting with what follows it."""
     await connection.execute(_UNQUEUE, *_id(parked), first_position)
     await connection.execute(_ADVANCE, *_id(parked), first_position)
+
+
+async def find(connection: Connection, parked_id: UUID) -> ParkedKey | None:
+    """A parked key by the id that operators know it by, locked; None where it waits no more."""
+    row = await connection.fetchrow(_FIND, parked_id)
+    return None if row is None else ParkedKey(**dict(row))
+
+
+async def skip(connection: Connection, parked: ParkedKey, *, why: str, skipped_by: str) -> None:
+    """Its first event is left out for good, in every build; each that waits at it goes on with the next."""
+    event = (parked.tenant_id, parked.name, parked.version, parked.key, parked.first_position)
+    await connection.execute(_SKIP, *event, why, skipped_by)
+    await connection.execute(_REVIVE, *event)
 
 
 async def release(connection: Connection, parked: ParkedKey) -> None:

@@ -19,6 +19,7 @@ from projections.runtime.catalog import Catalog
 from projections.runtime.checkpoints import BuildId, Checkpoint
 from projections.runtime.folding import read_events
 from projections.runtime.leases import Lease
+from projections.runtime.skipping import Skips
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.reader import Want, fetch
@@ -63,13 +64,14 @@ class Rebuild:
     """One shard's share of all rebuilds."""
 
     def __init__(
-        self, *, log_pool: Pool, read_pool: Pool, catalog: Catalog, lease: Lease, projecting: Projecting
+        self, *, log_pool: Pool, read_pool: Pool, catalog: Catalog, lease: Lease, projecting: Projecting, skips: Skips
     ) -> None:
         self._log_pool = log_pool
         self._read_pool = read_pool
         self._labels = [(subject.name, subject.version) for subject in catalog.subjects]
         self._lease = lease
         self._projecting = projecting
+        self._skips = skips
         self._not_before = 0.0
         self._rests_until: dict[UUID, float] = {}
         self._batch_events = _BATCH_EVENTS
@@ -105,7 +107,8 @@ class Rebuild:
         async with transaction(self._log_pool, tenant_id=None) as connection:
             stored = await fetch(connection, [want])
         if stored:
-            batch = Batch(lease=self._lease, checkpoints=(before,), events=read_events(stored))
+            events = read_events(stored, self._skips.unread([before]))
+            batch = Batch(lease=self._lease, checkpoints=(before,), events=events)
             result = await self._projecting.project(batch)
             await self._count(building, len(stored))
             if all(one.position == before.position for one in result.checkpoints):

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 _CLAIM = """
 SELECT id, name, version, only_tenant FROM projection.request
-WHERE state = 'requested' AND ((name, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+WHERE kind = 'rebuild' AND state = 'requested' AND ((name, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
     OR requested_at < clock_timestamp() - make_interval(secs => $3))
 ORDER BY requested_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
@@ -49,7 +49,7 @@ UPDATE projection.request SET state = 'failed', finished_at = clock_timestamp(),
 """
 _COMPLETE = """
 UPDATE projection.request r SET state = 'done', finished_at = clock_timestamp()
-WHERE r.state = 'running' AND NOT EXISTS (
+WHERE r.kind = 'rebuild' AND r.state = 'running' AND NOT EXISTS (
     SELECT FROM projection.checkpoint c
     WHERE (c.name, c.version, c.build) = (r.name, r.version, r.to_build) AND c.mode = 'building')
 RETURNING r.name, r.version, r.to_build

@@ -8,8 +8,9 @@ import msgspec
 
 from projections.runtime.catalog import Subject
 from projections.runtime.checkpoints import BuildId
+from projections.runtime.describing import describe
 from projections.runtime.errors import REFUSALS
-from projections.runtime.folding import AnyStoredRow, Changes, RowKey, Unreadable, describe, no_changes
+from projections.runtime.folding import AnyStoredRow, Changes, RowKey, Unreadable, no_changes
 from shared_kernel.database.pool import Connection
 
 _CHUNK = 5_000

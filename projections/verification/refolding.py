@@ -1,12 +1,12 @@
 """Folding a tenant's log from the beginning, in memory, keeping one part of the keys at a time."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
 
-from projections.runtime.catalog import AnyProjection
+from projections.runtime.catalog import Subject
 from projections.runtime.folding import (
     AnyStoredRow,
     RowKey,
@@ -17,6 +17,7 @@ from projections.runtime.folding import (
     read_events,
     scan,
 )
+from projections.runtime.skipping import Skip, skipping, whole_events
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.reader import Want, fetch_types
@@ -52,19 +53,30 @@ class Refolding:
     """Folds one tenant's log for one projection."""
 
     def __init__(
-        self, pool: Pool, projection: AnyProjection, tenant_id: UUID, *, parked_from: Mapping[str, int]
+        self,
+        pool: Pool,
+        subject: Subject,
+        tenant_id: UUID,
+        *,
+        parked_from: Mapping[str, int],
+        skips: Sequence[Skip] = (),
     ) -> None:
         """Bind what stays the same for every part.
 
         Args:
+            pool: of the log.
+            subject: which projection.
+            tenant_id: whose log.
             parked_from: names of parked keys, each with the first position that its row must not show.
+            skips: of this projection and tenant, which no fold shows.
         """
         self._pool = pool
-        self._projection = projection
+        self._projection = skipping(subject.projection, skips)
+        self._unread = whole_events(skips)
         self._tenant_id = tenant_id
         self._parked_from = parked_from
         # What a projection does not handle cannot touch its rows: most of a log need not even be read for most of them.
-        self._types = sorted(kind.__name__ for kind in projection.handles)
+        self._types = sorted(kind.__name__ for kind in subject.projection.handles)
 
     async def refold(self, *, until: int, part: KeyPart) -> Refold:
         """The rows of one part of the keys, as the log up to and including position `until` makes them."""
@@ -77,7 +89,7 @@ class Refolding:
                 stored = await fetch_types(connection, want, self._types)
             if not stored:
                 break
-            scanned = scan(self._projection, read_events(stored).values(), {self._tenant_id: after})
+            scanned = scan(self._projection, read_events(stored, self._unread).values(), {self._tenant_id: after})
             self._apply(self._shown(scanned.touches, part), rows, failures)
             if scanned.stopped:
                 failures["*"] = scanned.stopped[self._tenant_id].error

@@ -9,7 +9,9 @@ from asyncpg import Record
 
 from projections.runtime.catalog import Catalog, Subject
 from projections.runtime.checkpoints import Checkpoint
-from projections.runtime.folding import AnyStoredRow, describe
+from projections.runtime.describing import describe, summary_of
+from projections.runtime.folding import AnyStoredRow
+from projections.runtime.skipping import skips_of
 from projections.verification.cached_rows import CachedRows, CacheMismatch
 from projections.verification.refolding import KeyPart, Refolding
 from shared_kernel.database.pool import Connection, Pool
@@ -120,7 +122,8 @@ class Verifier:
             checkpoint = Checkpoint(**dict(row))
             parked = {one["key"]: one["first_position"] for one in await connection.fetch(_PARKED, *checkpoint.id)}
             found.parked += checkpoint.parked
-            refolding = Refolding(self._log_pool, subject.projection, tenant_id, parked_from=parked)
+            skips = await skips_of(connection, self._catalog, [tenant_id], name=subject.name)
+            refolding = Refolding(self._log_pool, subject, tenant_id, parked_from=parked, skips=skips)
             parts = 1 + checkpoint.rows // _ROWS_IN_MEMORY
             for number in range(parts):
                 part = KeyPart(number=number, of=parts)
@@ -176,7 +179,7 @@ class _Table:
         try:
             stands = self._codec.decode(record)
         except (msgspec.MsgspecError, TypeError) as error:
-            return [_whole(self._tenant_id, key, table=f"cannot be read: {describe(error)}", fold="a row")]
+            return [_whole(self._tenant_id, key, table=f"cannot be read: {summary_of(describe(error))}", fold="a row")]
         return _compare_row(self._tenant_id, key, stands, should)
 
 
@@ -185,7 +188,9 @@ def _whole(tenant_id: UUID, key: Key, *, table: str | None, fold: str | None) ->
 
 
 def _failing(tenant_id: UUID, key: str, error: str) -> Difference:
-    return Difference(tenant_id=tenant_id, key=key, column="*", table="a row that is not parked", fold=error)
+    return Difference(
+        tenant_id=tenant_id, key=key, column="*", table="a row that is not parked", fold=summary_of(error)
+    )
 
 
 def _compare_row(tenant_id: UUID, key: Key, stands: AnyStoredRow, should: AnyStoredRow | None) -> list[Difference]:
