@@ -19,6 +19,7 @@ from shared_kernel.events.inventory import (
     StockReturned,
     StockShipped,
     StockTransferred,
+    StockWrittenOff,
 )
 from shared_kernel.views import Key
 
@@ -31,6 +32,7 @@ StockChange: TypeAlias = (
     | StockReleased
     | StockShipped
     | StockReturned
+    | StockWrittenOff
 )
 LevelEvent: TypeAlias = EditionCreated | EditionRevised | EditionDiscontinued | StockChange
 
@@ -62,6 +64,7 @@ def evolve(row: StockRow | None, event: LevelEvent, _recorded: AnyRecorded) -> S
             | StockReleased()
             | StockShipped()
             | StockReturned()
+            | StockWrittenOff()
         ):
             return _with_location(row, event)
         case _:

@@ -16,6 +16,7 @@ from shared_kernel.events.inventory import (
     StockReturned,
     StockShipped,
     StockTransferred,
+    StockWrittenOff,
 )
 from shared_kernel.views import Key
 
@@ -39,9 +40,19 @@ def evolve(_row: StockMovement | None, event: StockChange, recorded: AnyRecorded
         on_hand=event.on_hand,
         reserved=event.reserved,
         reference_id=_reference(event),
-        reason=event.reason if isinstance(event, StockAdjusted) else None,
+        reason=_reason(event),
         actor=recorded.metadata.actor,
     )
+
+
+def _reason(event: StockChange) -> str | None:
+    match event:
+        case StockAdjusted():
+            return event.reason
+        case StockWrittenOff():
+            return event.disposition
+        case _:
+            return None
 
 
 def _reference(event: StockChange) -> UUID | None:
@@ -52,7 +63,7 @@ def _reference(event: StockChange) -> UUID | None:
             return event.transfer_id
         case StockReserved() | StockReleased() | StockShipped():
             return event.order_id
-        case StockReturned():
+        case StockReturned() | StockWrittenOff():
             return event.return_id
         case StockAdjusted() | StockCounted():
             return None

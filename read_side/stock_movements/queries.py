@@ -18,6 +18,7 @@ class MovementKind(StrEnum):
     RELEASE = "release"
     SHIPMENT = "shipment"
     RETURN = "return"
+    WRITE_OFF = "write_off"
 
 
 MOVEMENTS: Final = ListSpecification(

@@ -99,3 +99,12 @@ class StockReturned(StockEvent, frozen=True, kw_only=True):
     movement = "return"
 
     return_id: UUID
+
+
+class StockWrittenOff(StockEvent, frozen=True, kw_only=True):
+    """Copies that came back do not go on the shelf: `disposition` says whether for damage or to the supplier."""
+
+    movement = "write_off"
+
+    return_id: UUID
+    disposition: str

@@ -1,10 +1,13 @@
 """Stream `order` (id: the order's) and stream `return` (id: the return's, where there is no receipt)."""
 
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
 
 from shared_kernel.events.envelope import Event
+
+Disposition: TypeAlias = Literal["restock", "damage", "to_supplier"]
 
 
 class OrderedLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +29,12 @@ class OrderedLine(msgspec.Struct, frozen=True, kw_only=True):
     total_minor: int
     cost_minor: int
     tax_rate_basis_points: int
+
+
+class ReturnedLine(OrderedLine, frozen=True, kw_only=True):
+    """A line that came back, and what became of its copies: back on the shelf, written off, or sent to the supplier."""
+
+    disposition: Disposition = "restock"
 
 
 class FulfilledLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +67,11 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
 
 
 class OrderFulfilled(Event, frozen=True, kw_only=True):
-    """Some or all copies left. `status` and `fulfilment_status` are the order's from here on."""
+    """Some or all copies left. `status` and `fulfilment_status` are the order's from here on.
+
+    `number` is the order's, `location_id` where the copies left from, by `method` `shipping` or `collection`. They are
+    null in events of before they were told: the copies left from the order's own location.
+    """
 
     stream_type = "order"
 
@@ -67,6 +80,9 @@ class OrderFulfilled(Event, frozen=True, kw_only=True):
     lines: tuple[FulfilledLine, ...]
     fulfilment_status: str
     status: str
+    number: str | None = None
+    location_id: UUID | None = None
+    method: str | None = None
 
 
 class OrderCancelled(Event, frozen=True, kw_only=True):
@@ -101,7 +117,7 @@ class GoodsReturned(Event, frozen=True, kw_only=True):
     location_name: str
     channel: str
     currency: str
-    lines: tuple[OrderedLine, ...]
+    lines: tuple[ReturnedLine, ...]
     net_minor: int
     tax_minor: int
     total_minor: int

@@ -25,6 +25,7 @@ AnyEvent: TypeAlias = (
     | inventory.StockReleased
     | inventory.StockShipped
     | inventory.StockReturned
+    | inventory.StockWrittenOff
     | orders.OrderPlaced
     | orders.OrderFulfilled
     | orders.OrderCancelled

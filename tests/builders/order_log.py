@@ -15,6 +15,7 @@ from shared_kernel.events.orders import (
     OrderedLine,
     OrderFulfilled,
     OrderPlaced,
+    ReturnedLine,
 )
 
 LONDON = ZoneInfo("Europe/London")
@@ -145,6 +146,9 @@ class OrderLog:
             lines=fulfilled,
             fulfilment_status="fulfilled" if is_whole else "partial",
             status="fulfilled" if is_whole else "placed",
+            number=self._placed[order_id].number,
+            location_id=SHOP,
+            method="collection",
         )
         self.append(event, order_id, at)
 
@@ -175,7 +179,7 @@ class OrderLog:
             location_name="Shop",
             channel="pos",
             currency="GBP",
-            lines=tuple(lines),
+            lines=tuple(ReturnedLine(**msgspec.structs.asdict(one)) for one in lines),
             net_minor=sum(one.net_minor for one in lines),
             tax_minor=sum(one.tax_minor for one in lines),
             total_minor=sum(one.total_minor for one in lines),

@@ -16,6 +16,7 @@ from shared_kernel.events.inventory import (
     StockReturned,
     StockShipped,
     StockTransferred,
+    StockWrittenOff,
 )
 from tests.builders.catalogue_events import EDITION_ID, NOON, SHOP_ID, WAREHOUSE_ID, log_of, recorded, stock_received
 from tests.builders.folding import fold
@@ -43,6 +44,7 @@ COMMON: dict[str, Any] = {  # Any: fields of every type
         (StockReleased, {"order_id": REFERENCE}, "release", REFERENCE),
         (StockShipped, {"order_id": REFERENCE}, "shipment", REFERENCE),
         (StockReturned, {"return_id": REFERENCE}, "return", REFERENCE),
+        (StockWrittenOff, {"return_id": REFERENCE, "disposition": "damage"}, "write_off", REFERENCE),
     ],
 )
 def test_every_kind_of_movement_has_a_row(
@@ -55,7 +57,7 @@ def test_every_kind_of_movement_has_a_row(
     assert (row.id, row.at, row.kind, row.reference_id) == (event.event_id, NOON, movement, reference)
     assert (row.delta, row.reserved_delta, row.on_hand, row.reserved) == (-2, -1, 7, 3)
     assert (row.edition_id, row.location_id, row.actor) == (EDITION_ID, SHOP_ID, "clerk-7")
-    assert row.reason == ("water" if movement == "adjustment" else None)
+    assert row.reason == {"adjustment": "water", "write_off": "damage"}.get(movement)
 
 
 def test_a_movement_is_never_changed_by_another() -> None:

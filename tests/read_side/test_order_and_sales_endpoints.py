@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import msgspec
 
-from projections import best_sellers, kpis, order_detail, order_list, sales, store_counts
+from projections import best_sellers, fulfilments, kpis, order_detail, order_list, sales, store_counts
 from read_side.best_sellers import endpoints as best_sellers_endpoints
+from read_side.fulfilments import endpoints as fulfilments_endpoints
 from read_side.kpis import endpoints as kpis_endpoints
 from read_side.order_detail import endpoints as order_detail_endpoints
 from read_side.order_list import endpoints as order_list_endpoints
@@ -20,10 +21,13 @@ from tests.builders.order_log import EMMA, LONDON, id_of, line
 from tests.builders.read_api import OpenStore, bearer, open_read_api, opened_store
 from tests.servers import Servers
 
-PROJECTIONS = [module.PROJECTION for module in (order_list, order_detail, sales, best_sellers, kpis, store_counts)]
+PROJECTIONS = [
+    module.PROJECTION for module in (order_list, order_detail, fulfilments, sales, best_sellers, kpis, store_counts)
+]
 ROUTES = [
     *order_list_endpoints.ROUTES,
     *order_detail_endpoints.ROUTES,
+    *fulfilments_endpoints.ROUTES,
     *sales_endpoints.ROUTES,
     *best_sellers_endpoints.ROUTES,
     *kpis_endpoints.ROUTES,
@@ -36,6 +40,7 @@ PATHS = [
     "/orders",
     f"/orders/{ORDER}",
     f"/orders/{ORDER}/timeline",
+    "/fulfilments",
     "/store-counts",
     "/sales",
     "/best-sellers",
@@ -47,6 +52,7 @@ POINTERS = {
     "/orders?surprise=1": "surprise",
     f"/orders/{ORDER}?surprise=1": "surprise",
     f"/orders/{ORDER}/timeline?surprise=1": "surprise",
+    "/fulfilments?method=drone": "method",
     "/store-counts?surprise=1": "surprise",
     "/sales?by=publisher": "by",
     "/sales?from=2010-02-30": "from",
@@ -94,6 +100,18 @@ async def test_every_view_answers_with_the_contract_s_shape(servers: Servers) ->
         assert (counts["orders"]["total"], counts["orders"]["placed"], counts["orders"]["cancelled"]) == (2, 1, 1)
 
 
+async def test_what_has_left_is_listed_with_its_order(servers: Servers) -> None:
+    """By order, and by how it left."""
+    store = opened_store("busy", servers.secret_key)
+    placed = store.log.place("first order", [line(EMMA, 3)])
+    store.log.fulfil(placed, [2])
+    async with open_read_api(servers, [store], projections=PROJECTIONS, routes=ROUTES, now=NOW) as client:
+        (left,) = await _data(client, "/fulfilments", store, order_id=f"{placed}")
+        assert (left["order_number"], left["method"], left["item_count"]) == ("SW-first order", "collection", 2)
+        assert [(one["edition_id"], one["quantity"]) for one in left["lines"]] == [(f"{EMMA.edition_id}", 2)]
+        assert await _data(client, "/fulfilments", store, method="shipping") == []
+
+
 async def test_today_is_the_store_s(servers: Servers) -> None:
     """In London it is the second of June already: thirty days end with it, and begin on the fourth of May."""
     async with _api(servers) as (client, busy, _):
@@ -130,7 +148,7 @@ async def test_the_same_question_is_answered_from_the_store_of_answers_or_the_ta
 async def test_a_store_without_orders_sees_none_of_another_s(servers: Servers) -> None:
     """Its own views are there, and empty; another's order is not there at all."""
     async with _api(servers) as (client, _, idle):
-        for path in ("/orders", "/sales", "/best-sellers"):
+        for path in ("/orders", "/fulfilments", "/sales", "/best-sellers"):
             assert await _data(client, path, idle) == []
         assert (await _data(client, "/store-counts", idle))["orders"]["total"] == 0
         assert (await _data(client, "/kpis", idle))["orders"]["current"] == 0

@@ -5,11 +5,13 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
+from typing import get_args
 from uuid import UUID
 
 import pytest
 
 from shared_kernel.errors import ConflictError
+from shared_kernel.events.orders import Disposition
 from shared_kernel.money import Money
 from tests.builders.write_side import WriteSide, order_command
 from write_side.command_execution.errors import ConcurrentChangeError
@@ -28,6 +30,7 @@ from write_side.orders.commands import (
     FulfilOrder,
     LineQuantity,
     OrderDecided,
+    ReturnedQuantity,
     ReturnFromOrder,
     ReturnGoods,
     ReturnLine,
@@ -134,7 +137,8 @@ class Shop:
         """Some of a line, or all that is left."""
         order = self._random.choice(self._orders)
         line = LineQuantity(line_id=order.lines[0].line_id, quantity=1)
-        command = FulfilOrder(lines=self._random.choice([None, (line,), (line, line)]))
+        place = self._random.choice([None, None, self._place()])
+        command = FulfilOrder(lines=self._random.choice([None, (line,), (line, line)]), location_id=place)
         await self._run(partial(fulfil_order, order.id, command))
 
     async def cancel(self) -> None:
@@ -145,7 +149,12 @@ class Shop:
     async def take_back(self) -> None:
         """A copy or two of the line that `fulfil` is likeliest to have handed over."""
         order = self._random.choice(self._orders)
-        lines = (LineQuantity(line_id=order.lines[0].line_id, quantity=self._few(2)),)
+        disposition = self._random.choice(get_args(Disposition))
+        line_id = order.lines[0].line_id
+        lines = (
+            ReturnedQuantity(line_id=line_id, quantity=self._few(2), disposition=disposition),
+            ReturnedQuantity(line_id=line_id, quantity=1),
+        )
         await self._run(partial(return_from_order, order.id, ReturnFromOrder(lines=lines)))
 
     async def take_in(self) -> None:

@@ -104,7 +104,7 @@ def _reference(event: StockEvent) -> UUID | None:
             return event.transfer_id
         case inventory.StockReserved() | inventory.StockReleased() | inventory.StockShipped():
             return event.order_id
-        case inventory.StockReturned():
+        case inventory.StockReturned() | inventory.StockWrittenOff():
             return event.return_id
         case _:
             return None

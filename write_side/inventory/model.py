@@ -19,6 +19,7 @@ from shared_kernel.events.inventory import (
     StockReturned,
     StockShipped,
     StockTransferred,
+    StockWrittenOff,
 )
 from shared_kernel.money import MAX_MINOR
 from write_side.inventory.commands import MAX_COUNT
@@ -150,6 +151,18 @@ def take_back(stock: Stock, *, quantity: int, cost_minor: int, return_id: UUID) 
         StockTooLarge: past the account's bounds.
     """
     return _move(StockReturned, stock, delta=quantity, value_delta=cost_minor, return_id=return_id)
+
+
+def write_off(stock: Stock, *, quantity: int, cost_minor: int, return_id: UUID, disposition: str) -> StockWrittenOff:
+    """Copies that have just come back leave again, with the cost they came with."""
+    return _move(
+        StockWrittenOff,
+        stock,
+        delta=-quantity,
+        value_delta=-cost_minor,
+        return_id=return_id,
+        disposition=disposition,
+    )
 
 
 def after(stock: Stock, event: StockEvent) -> Stock:

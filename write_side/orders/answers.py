@@ -51,6 +51,7 @@ def return_decided(event: GoodsReturned) -> ReturnDecided:
             quantity=line.quantity,
             unit_price=money(line.unit_price_minor),
             total=money(line.total_minor),
+            disposition=line.disposition,
         )
         for line in event.lines
     )

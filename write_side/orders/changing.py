@@ -1,9 +1,14 @@
 """Fulfilling and cancelling: load, decide, save."""
 
+from collections.abc import Mapping
 from uuid import UUID
+
+import msgspec
 
 from write_side.command_execution.requests import Outcome
 from write_side.command_execution.unit_of_work import UnitOfWork
+from write_side.inventory.checks import shortages, summed_demand
+from write_side.inventory.errors import InsufficientStock
 from write_side.inventory.ledger import Ledger
 from write_side.inventory.model import release, ship
 from write_side.orders import model, repository
@@ -17,13 +22,13 @@ ORDERS_PATH = "/api/v1/orders"
 
 async def fulfil_order(order_id: UUID, command: FulfilOrder, work: UnitOfWork) -> Outcome:
     """Hand copies over: they leave the shelf, and are promised no longer."""
-    order, ledger = await load_order(order_id, work)
-    fulfilled, event = model.fulfil(order, command.lines, fulfilment_id=work.new_id())
-    quantities = {line.line_id: line.quantity for line in event.lines}
-    for edition_id, quantity in by_edition(order, quantities).items():
-        stock = ledger.account(order.location_id, edition_id)
-        shipped = ship(stock, quantity=quantity, reserved_quantity=quantity, order_id=order_id)
-        ledger.move(shipped, occurred_at=work.now)
+    order, ledger = await load_order(order_id, work, leaving_from=command.location_id)
+    fulfilled, event = model.fulfil(order, command, fulfilment_id=work.new_id())
+    demand = by_edition(order, {line.line_id: line.quantity for line in event.lines})
+    if command.location_id is None or command.location_id == order.location_id:
+        _hand_over(order, demand, ledger, work)
+    else:
+        _hand_over_elsewhere(order, demand, ledger, work, location_id=command.location_id)
     await repository.save(work.connection, work.tenant.id, fulfilled, ledger.movements)
     work.record(event, stream_id=order_id, stream_version=fulfilled.version)
     ledger.record_all(work)
@@ -45,8 +50,34 @@ async def cancel_order(order_id: UUID, command: CancelOrder, work: UnitOfWork) -
     return Outcome(data=order_decided(cancelled), version=cancelled.version)
 
 
-async def load_order(order_id: UUID, work: UnitOfWork) -> tuple[Order, Ledger]:
-    """The order, held against `If-Match`, and the accounts of what it holds; all locked.
+def _hand_over(order: Order, demand: Mapping[UUID, int], ledger: Ledger, work: UnitOfWork) -> None:
+    for edition_id, quantity in demand.items():
+        stock = ledger.account(order.location_id, edition_id)
+        shipped = ship(stock, quantity=quantity, reserved_quantity=quantity, order_id=order.order_id)
+        ledger.move(shipped, occurred_at=work.now)
+
+
+def _hand_over_elsewhere(
+    order: Order, demand: Mapping[UUID, int], ledger: Ledger, work: UnitOfWork, *, location_id: UUID
+) -> None:
+    """Free copies leave another location; those promised at the order's own are free again."""
+    short = shortages(summed_demand(demand.items()), location_id, ledger)
+    if short:
+        errors = tuple(msgspec.structs.replace(fault, pointer="/location_id") for fault in short)
+        raise InsufficientStock("there are not enough free copies where they should leave from", errors=errors)
+    for edition_id, quantity in demand.items():
+        promised = ledger.account(order.location_id, edition_id)
+        ledger.move(release(promised, quantity=quantity, order_id=order.order_id), occurred_at=work.now)
+        stock = ledger.account(location_id, edition_id)
+        shipped = ship(stock, quantity=quantity, reserved_quantity=0, order_id=order.order_id)
+        ledger.move(shipped, occurred_at=work.now)
+
+
+async def load_order(order_id: UUID, work: UnitOfWork, *, leaving_from: UUID | None = None) -> tuple[Order, Ledger]:
+    """The order, held against `If-Match`, and the accounts of what it holds at its location; all locked.
+
+    Args:
+        leaving_from: another location whose accounts are wanted too.
 
     Raises:
         OrderNotFound: the store does not have it.
@@ -55,5 +86,6 @@ async def load_order(order_id: UUID, work: UnitOfWork) -> tuple[Order, Ledger]:
     if order is None:
         raise OrderNotFound("this store has no such order")
     work.check_version(order.version)
-    whole, stocks = await repository.load_lines(work.connection, work.tenant.id, order)
+    locations = {order.location_id, leaving_from or order.location_id}
+    whole, stocks = await repository.load_lines(work.connection, work.tenant.id, order, at=locations)
     return whole, Ledger(stocks)

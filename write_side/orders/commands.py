@@ -5,10 +5,12 @@ from uuid import UUID
 
 import msgspec
 
+from shared_kernel.events.orders import Disposition
 from shared_kernel.money import Money
 from write_side.inventory.commands import Quantity
 
 Channel: TypeAlias = Literal["web", "pos"]
+FulfilmentMethod: TypeAlias = Literal["shipping", "collection"]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 NotYet = Annotated[str, msgspec.Meta(max_length=255, description="Not offered yet: anything but null is refused")]
 MAX_LINES = 200
@@ -39,9 +41,15 @@ class LineQuantity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class FulfilOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hand copies over: those of these lines, or all that are left."""
+    """Hand copies over: those of these lines, or all that are left.
+
+    `location_id` is where they leave from, the order's own unless told; another must have as many free copies.
+    `method` is shipping for orders of the web and collection for those of the till, unless told.
+    """
 
     lines: Annotated[tuple[LineQuantity, ...], msgspec.Meta(min_length=1, max_length=MAX_LINES)] | None = None
+    location_id: UUID | None = None
+    method: FulfilmentMethod | None = None
 
 
 class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +64,7 @@ class ReturnLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     edition_id: UUID
     quantity: Quantity
     unit_price: Money
+    disposition: Disposition = "restock"
 
 
 class ReturnGoods(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,10 +75,16 @@ class ReturnGoods(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     lines: Annotated[tuple[ReturnLine, ...], msgspec.Meta(min_length=1, max_length=MAX_LINES)]
 
 
+class ReturnedQuantity(LineQuantity, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """So many copies of one line of an order, and what becomes of them."""
+
+    disposition: Disposition = "restock"
+
+
 class ReturnFromOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Take back copies that an order handed over, at the price they were sold for."""
 
-    lines: Annotated[tuple[LineQuantity, ...], msgspec.Meta(min_length=1, max_length=MAX_LINES)]
+    lines: Annotated[tuple[ReturnedQuantity, ...], msgspec.Meta(min_length=1, max_length=MAX_LINES)]
 
 
 class LineDecided(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +122,7 @@ class ReturnedLine(msgspec.Struct, frozen=True, kw_only=True):
     quantity: int
     unit_price: Money
     total: Money
+    disposition: Disposition
 
 
 class ReturnDecided(msgspec.Struct, frozen=True, kw_only=True):

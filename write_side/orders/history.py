@@ -20,12 +20,12 @@ from write_side.inventory.ledger import Ledger
 from write_side.inventory.model import ship, take_back
 from write_side.inventory.repository import Place, open_accounts
 from write_side.orders import repository, returns_repository
-from write_side.orders.commands import Channel
+from write_side.orders.commands import Channel, FulfilOrder
 from write_side.orders.errors import InvalidOrder
 from write_side.orders.model import Order, OrderLine, fulfil, order_number, placed
 from write_side.orders.pricing import CostOfSale, priced_line, total_of
 from write_side.orders.repository import Offer
-from write_side.orders.returning import goods_returned
+from write_side.orders.returning import goods_returned, returned_line
 
 MAX_INVOICES = 500
 MAX_INVOICE_LINES = 1_000
@@ -191,7 +191,7 @@ class _Batch:
 
     def _take_order(self, invoice: HistoricInvoice, demand: Sequence[Demanded]) -> None:
         order = self._order(invoice)
-        fulfilled, event = fulfil(order, None, fulfilment_id=self._work.new_id())
+        fulfilled, event = fulfil(order, FulfilOrder(), fulfilment_id=self._work.new_id())
         self._record(placed(order), order.order_id, order.version, invoice.occurred_at)
         self._record(event, order.order_id, fulfilled.version, invoice.occurred_at)
         if self._command.take_stock:
@@ -210,7 +210,7 @@ class _Batch:
             location=self._location,
             channel=self._command.channel,
             currency=self._work.tenant.currency,
-            lines=self._lines(invoice),
+            lines=tuple(returned_line(line) for line in self._lines(invoice)),
             source=self._command.source,
         )
         self._record(event, event.return_id, 1, invoice.occurred_at)

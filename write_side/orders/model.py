@@ -7,7 +7,7 @@ import msgspec
 
 from shared_kernel.errors import FieldError
 from shared_kernel.events.orders import FulfilledLine, OrderCancelled, OrderedLine, OrderFulfilled, OrderPlaced
-from write_side.orders.commands import LineQuantity
+from write_side.orders.commands import FulfilOrder, LineQuantity
 from write_side.orders.errors import (
     InvalidOrder,
     OrderAlreadyCancelled,
@@ -99,7 +99,7 @@ def placed(order: Order) -> OrderPlaced:
     )
 
 
-def fulfil(order: Order, wanted: Sequence[LineQuantity] | None, *, fulfilment_id: UUID) -> tuple[Order, OrderFulfilled]:
+def fulfil(order: Order, command: FulfilOrder, *, fulfilment_id: UUID) -> tuple[Order, OrderFulfilled]:
     """Hand copies over: the wanted ones, or all that are left.
 
     Raises:
@@ -110,11 +110,11 @@ def fulfil(order: Order, wanted: Sequence[LineQuantity] | None, *, fulfilment_id
     _refuse_cancelled(order)
     if order.fulfilment_status == "fulfilled":
         raise OrderAlreadyFulfilled("every copy of this order has left already")
-    if wanted is None:
+    if command.lines is None:
         quantities = {line.ordered.line_id: line.remaining for line in order.lines if line.remaining}
     else:
         remaining = {line.ordered.line_id: line.remaining for line in order.lines}
-        quantities = line_quantities(wanted, available=remaining)
+        quantities = line_quantities(command.lines, available=remaining)
     lines = tuple(
         msgspec.structs.replace(
             line, fulfilled_quantity=line.fulfilled_quantity + quantities.get(line.ordered.line_id, 0)
@@ -129,7 +129,7 @@ def fulfil(order: Order, wanted: Sequence[LineQuantity] | None, *, fulfilment_id
         fulfilment_status="fulfilled" if is_whole else "partial",
         status="fulfilled" if is_whole else order.status,
     )
-    return fulfilled, _fulfilled_event(fulfilled, quantities, fulfilment_id)
+    return fulfilled, _fulfilled_event(fulfilled, quantities, command, fulfilment_id=fulfilment_id)
 
 
 def cancel(order: Order, *, reason: str) -> tuple[Order, OrderCancelled]:
@@ -198,7 +198,9 @@ def _refuse_cancelled(order: Order) -> None:
         raise OrderAlreadyCancelled("this order was cancelled")
 
 
-def _fulfilled_event(order: Order, quantities: Mapping[UUID, int], fulfilment_id: UUID) -> OrderFulfilled:
+def _fulfilled_event(
+    order: Order, quantities: Mapping[UUID, int], command: FulfilOrder, *, fulfilment_id: UUID
+) -> OrderFulfilled:
     return OrderFulfilled(
         order_id=order.order_id,
         fulfilment_id=fulfilment_id,
@@ -214,4 +216,7 @@ def _fulfilled_event(order: Order, quantities: Mapping[UUID, int], fulfilment_id
         ),
         fulfilment_status=order.fulfilment_status,
         status=order.status,
+        number=order.number,
+        location_id=command.location_id or order.location_id,
+        method=command.method or ("shipping" if order.channel == "web" else "collection"),
     )

@@ -1,6 +1,6 @@
 """Orders in the write database. An order is locked before the stock it holds, and stock in its own order."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -39,7 +39,7 @@ _LOAD_LINES = """
 WITH held AS MATERIALIZED (
     SELECT s.stock_id, s.location_id, s.edition_id, s.version, s.on_hand, s.reserved, s.value_minor
     FROM write.stock s
-    WHERE s.tenant_id = $1 AND s.location_id = $3
+    WHERE s.tenant_id = $1 AND s.location_id = ANY($3::uuid[])
       AND s.edition_id = ANY(ARRAY(SELECT l.edition_id FROM write.order_line l
                                    WHERE l.tenant_id = $1 AND l.order_id = $2))
     ORDER BY s.location_id, s.edition_id FOR NO KEY UPDATE
@@ -111,11 +111,14 @@ async def lock_order(connection: Connection, tenant_id: UUID, order_id: UUID) ->
     return Order(**dict(row), lines=()) if row else None
 
 
-async def load_lines(connection: Connection, tenant_id: UUID, order: Order) -> tuple[Order, tuple[Stock, ...]]:
-    """The locked order with its lines, and the accounts of their editions at its location, locked too."""
-    rows = await connection.fetch(_LOAD_LINES, tenant_id, order.order_id, order.location_id)
+async def load_lines(
+    connection: Connection, tenant_id: UUID, order: Order, *, at: Collection[UUID]
+) -> tuple[Order, tuple[Stock, ...]]:
+    """The locked order with its lines, and the accounts of their editions at these locations, locked too."""
+    rows = await connection.fetch(_LOAD_LINES, tenant_id, order.order_id, sorted(at))
     stocks = {row["stock_id"]: stock_of(row) for row in rows if row["stock_id"] is not None}
-    return msgspec.structs.replace(order, lines=tuple(_line(row) for row in rows)), tuple(stocks.values())
+    lines = {row["line_id"]: row for row in rows}  # once for each account of its edition, in the lines' order
+    return msgspec.structs.replace(order, lines=tuple(_line(row) for row in lines.values())), tuple(stocks.values())
 
 
 async def add(

@@ -6,19 +6,19 @@ from uuid import UUID
 import msgspec
 
 from shared_kernel.errors import FieldError
-from shared_kernel.events.orders import GoodsReturned, OrderedLine
+from shared_kernel.events.orders import Disposition, GoodsReturned, OrderedLine, ReturnedLine
 from write_side.command_execution.requests import Outcome
 from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.inventory.checks import money_faults
 from write_side.inventory.ledger import Ledger
-from write_side.inventory.model import take_back
+from write_side.inventory.model import take_back, write_off
 from write_side.inventory.repository import Place, open_accounts
 from write_side.orders import repository, returns_repository
 from write_side.orders.answers import return_decided
 from write_side.orders.changing import load_order
 from write_side.orders.commands import ReturnFromOrder, ReturnGoods
 from write_side.orders.errors import InvalidReturn, OrderAlreadyCancelled
-from write_side.orders.model import Order, OrderLine, line_quantities
+from write_side.orders.model import Order, line_quantities
 from write_side.orders.pricing import priced_line, rate_of, returned_part, total_of
 from write_side.orders.repository import Offer
 
@@ -55,15 +55,14 @@ async def return_from_order(order_id: UUID, command: ReturnFromOrder, work: Unit
     if order.status == "cancelled":
         raise OrderAlreadyCancelled("this order was cancelled; nothing of it has left")
     returnable = {line.ordered.line_id: line.returnable for line in order.lines}
-    quantities = line_quantities(command.lines, available=returnable)
-    changed = _after_return(order, quantities)
+    changed = _after_return(order, line_quantities(command.lines, available=returnable))
     event = goods_returned(
         return_id=work.new_id(),
         order=changed,
         location=(order.location_id, order.location_name),
         channel=order.channel,
         currency=order.currency,
-        lines=tuple(_part_of(line, quantities, work) for line in order.lines if line.ordered.line_id in quantities),
+        lines=tuple(_parts(order, command, work)),
     )
     ledger = await _with_missing_accounts(order, ledger, work)
     return await _take_back(event, ledger, work, order=changed)
@@ -76,7 +75,7 @@ def goods_returned(
     location: tuple[UUID, str],
     channel: str,
     currency: str,
-    lines: Sequence[OrderedLine],
+    lines: Sequence[ReturnedLine],
     source: str | None = None,
 ) -> GoodsReturned:
     """The event of lines that came back, with their sums."""
@@ -101,7 +100,16 @@ async def _take_back(event: GoodsReturned, ledger: Ledger, work: UnitOfWork, *, 
     for line in event.lines:
         stock = ledger.account(event.location_id, line.edition_id)
         returned = take_back(stock, quantity=line.quantity, cost_minor=line.cost_minor, return_id=event.return_id)
-        ledger.move(returned, occurred_at=work.now)
+        stock = ledger.move(returned, occurred_at=work.now)
+        if line.disposition != "restock":
+            gone = write_off(
+                stock,
+                quantity=line.quantity,
+                cost_minor=line.cost_minor,
+                return_id=event.return_id,
+                disposition=line.disposition,
+            )
+            ledger.move(gone, occurred_at=work.now)
     await returns_repository.add(
         work.connection,
         work.tenant.id,
@@ -127,10 +135,10 @@ def _faults(command: ReturnGoods, offer: Offer, currency: str) -> Iterator[Field
         yield from money_faults(line.unit_price, line.quantity, currency, f"/lines/{index}/unit_price")
 
 
-def _priced(command: ReturnGoods, offer: Offer, ledger: Ledger, work: UnitOfWork) -> Iterator[OrderedLine]:
+def _priced(command: ReturnGoods, offer: Offer, ledger: Ledger, work: UnitOfWork) -> Iterator[ReturnedLine]:
     for line in command.lines:
         edition = offer.editions[line.edition_id]
-        yield priced_line(
+        priced = priced_line(
             edition,
             line_id=work.new_id(),
             quantity=line.quantity,
@@ -139,11 +147,24 @@ def _priced(command: ReturnGoods, offer: Offer, ledger: Ledger, work: UnitOfWork
             includes_tax=offer.settings.prices_include_tax,
             cost_minor=ledger.account(command.location_id, line.edition_id).share_of(line.quantity),
         )
+        yield returned_line(priced, line.disposition)
 
 
-def _part_of(line: OrderLine, quantities: dict[UUID, int], work: UnitOfWork) -> OrderedLine:
-    quantity = quantities[line.ordered.line_id]
-    return returned_part(line.ordered, line_id=work.new_id(), before=line.returned_quantity, quantity=quantity)
+def _parts(order: Order, command: ReturnFromOrder, work: UnitOfWork) -> Iterator[ReturnedLine]:
+    """A part for each line of the command; several may be of one line of the order, for what becomes of its copies."""
+    lines = {line.ordered.line_id: line for line in order.lines}
+    returned = {line_id: line.returned_quantity for line_id, line in lines.items()}
+    for wanted in command.lines:
+        before = returned[wanted.line_id]
+        returned[wanted.line_id] += wanted.quantity
+        ordered = lines[wanted.line_id].ordered
+        part = returned_part(ordered, line_id=work.new_id(), before=before, quantity=wanted.quantity)
+        yield returned_line(part, wanted.disposition)
+
+
+def returned_line(line: OrderedLine, disposition: Disposition = "restock") -> ReturnedLine:
+    """A line that came back, and what becomes of its copies."""
+    return ReturnedLine(**msgspec.structs.asdict(line), disposition=disposition)
 
 
 async def _with_missing_accounts(order: Order, ledger: Ledger, work: UnitOfWork) -> Ledger:
@@ -153,7 +174,7 @@ async def _with_missing_accounts(order: Order, ledger: Ledger, work: UnitOfWork)
         return ledger
     places = [Place(location_id=order.location_id, edition_id=edition) for edition in editions]
     await open_accounts(work.connection, work.tenant.id, places)
-    _, stocks = await repository.load_lines(work.connection, work.tenant.id, order)
+    _, stocks = await repository.load_lines(work.connection, work.tenant.id, order, at={order.location_id})
     return Ledger(stocks)
 
 

@@ -17,17 +17,17 @@ WITH {SAVE_MOVEMENTS}, added AS (
     FROM unnest($12::uuid[], $13::uuid[], $14::uuid[], $15::text[], $16::text[], $17::bigint[], $18::bigint[],
                 $19::bigint[], $20::text[], $21::text[], $22::timestamptz[]) AS r
 ), changed_order AS (
-    UPDATE write.sales_order SET status = $35 WHERE tenant_id = $1 AND order_id = $34
+    UPDATE write.sales_order SET status = $36 WHERE tenant_id = $1 AND order_id = $35
 ), changed_line AS (
     UPDATE write.order_line l SET returned_quantity = c.returned
-    FROM unnest($36::uuid[], $37::int[]) AS c(line_id, returned)
-    WHERE l.tenant_id = $1 AND l.order_id = $34 AND l.line_id = c.line_id AND l.returned_quantity <> c.returned
+    FROM unnest($37::uuid[], $38::int[]) AS c(line_id, returned)
+    WHERE l.tenant_id = $1 AND l.order_id = $35 AND l.line_id = c.line_id AND l.returned_quantity <> c.returned
 )
 INSERT INTO write.return_line (tenant_id, return_id, line_id, place, edition_id, quantity, unit_price_minor, net_minor,
-                               tax_minor, total_minor, cost_minor, tax_rate_basis_points)
+                               tax_minor, total_minor, cost_minor, tax_rate_basis_points, disposition)
 SELECT $1, l.*
 FROM unnest($23::uuid[], $24::uuid[], $25::int[], $26::uuid[], $27::int[], $28::bigint[], $29::bigint[], $30::bigint[],
-            $31::bigint[], $32::bigint[], $33::int[]) AS l
+            $31::bigint[], $32::bigint[], $33::int[], $34::text[]) AS l
 """  # noqa: S608 - constants of this module, no input
 # Two imports of one source would meet on the unique keys of its references, and only after all their work.
 _TAKE_TURNS = "SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text || $2::text, 1))"
@@ -106,4 +106,5 @@ def _line_columns(returns: Sequence[GoodsReturned]) -> tuple[object, ...]:
         [line.total_minor for _, _, line in lines],
         [line.cost_minor for _, _, line in lines],
         [line.tax_rate_basis_points for _, _, line in lines],
+        [line.disposition for _, _, line in lines],
     )

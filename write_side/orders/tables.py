@@ -108,6 +108,7 @@ return_line = Table(
     Column("total_minor", BigInteger, nullable=False),
     Column("cost_minor", BigInteger, nullable=False),
     Column("tax_rate_basis_points", Integer, nullable=False),
+    Column("disposition", Text, nullable=False, server_default="restock"),
     ForeignKeyConstraint(
         ["tenant_id", "return_id"],
         ["write.goods_return.tenant_id", "write.goods_return.return_id"],

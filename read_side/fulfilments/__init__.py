@@ -1,0 +1,1 @@
+"""What has left for customers: one row a fulfilment."""
