@@ -7,13 +7,13 @@ import click
 import msgspec
 
 from operations.command_line.invocation import Invocation, command, table
-from operations.command_line.stores import store_named
 from operations.in_house import pool_as
 from operations.projecting.dead_letters import DeadLetters, ShownDeadLetter, list_dead_letters, show_dead_letter
 from operations.projecting.healing import Treated, Treatment, treat
 from operations.projecting.operator import at_the_command_line
 from operations.projecting.task import somebody_projects
 from operations.servers.installation import Installation
+from operations.stores import tenant_id_of
 from projections.registry import PROJECTIONS
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.roles import DatabaseRole
@@ -37,7 +37,7 @@ def list_letters(invocation: Invocation, *, slug: str | None, name: str | None) 
     async def work(installation: Installation) -> DeadLetters:
         async with AsyncExitStack() as stack:
             pools = [await stack.enter_async_context(_operator(installation, read=read)) for read in (False, True)]
-            tenant_id = None if slug is None else (await store_named(pools[0], slug)).id
+            tenant_id = await tenant_id_of(pools[0], slug)
             return await list_dead_letters(*pools, tenant_id=tenant_id, name=name)
 
     found = invocation.on_servers(work)

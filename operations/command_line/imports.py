@@ -6,7 +6,6 @@ import click
 
 from operations.command_line.invocation import EXIT_FAULT, Invocation, command, table
 from operations.command_line.progress import progress
-from operations.command_line.stores import store_named
 from operations.importing.catalogue import (
     CatalogueFormat,
     CatalogueImport,
@@ -18,6 +17,7 @@ from operations.importing.orders import OrdersImport, import_order_history
 from operations.importing.report import ImportReport, opened_account
 from operations.in_house import in_house
 from operations.servers.installation import Installation
+from operations.stores import store_named
 
 _CATALOGUE_FORMATS = ("goodbooks", "onix3", "csv")
 _ORDER_FORMATS = ("online-retail",)

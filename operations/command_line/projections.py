@@ -2,22 +2,20 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from uuid import UUID
 
 import click
 import msgspec
 
 from operations.command_line.invocation import EXIT_FAULT, Invocation, command, table
 from operations.command_line.progress import progress
-from operations.command_line.stores import store_named
 from operations.in_house import pool_as
 from operations.projecting.rebuilding import RebuildRequest, Rebuilt, rebuild_projection
 from operations.projecting.state import ProjectionStatus, statuses
 from operations.projecting.verifying import verify_projection
 from operations.servers.installation import Installation
+from operations.stores import tenant_id_of
 from projections.registry import PROJECTIONS
 from projections.verification.verify import Verification
-from shared_kernel.database.pool import Pool
 from shared_kernel.database.roles import DatabaseRole
 
 ALL = "all"
@@ -109,7 +107,7 @@ def status(invocation: Invocation, *, name: str | None, slug: str | None) -> Non
         async with AsyncExitStack() as stack:
             write_pool = await stack.enter_async_context(pool_as(DatabaseRole.OPERATOR, installation, read=False))
             read_pool = await stack.enter_async_context(pool_as(DatabaseRole.OPERATOR, installation, read=True))
-            tenant_id = await _tenant_id(write_pool, slug)
+            tenant_id = await tenant_id_of(write_pool, slug)
             return await statuses(write_pool, read_pool, wanted, tenant_id=tenant_id)
 
     found = invocation.on_servers(work)
@@ -132,7 +130,7 @@ def rebuild(invocation: Invocation, *, name: str, slug: str | None, rate: int | 
 
     async def work(installation: Installation) -> Rebuilt:
         async with pool_as(DatabaseRole.OPERATOR, installation, read=False) as write_pool:
-            tenant_id = await _tenant_id(write_pool, slug)
+            tenant_id = await tenant_id_of(write_pool, slug)
         request = RebuildRequest(
             name=name, version=_VERSIONS[name], tenant_id=tenant_id, rate=rate or 0, keep_old=keep_old
         )
@@ -159,7 +157,7 @@ def verify(invocation: Invocation, *, name: str, slug: str | None) -> int:
 
     async def work(installation: Installation) -> list[Verification]:
         async with pool_as(DatabaseRole.OPERATOR, installation, read=False) as write_pool:
-            tenant_id = await _tenant_id(write_pool, slug)
+            tenant_id = await tenant_id_of(write_pool, slug)
         found = []
         for one in names:
             with progress(f"verify {one}") as shown:
@@ -180,10 +178,6 @@ def verify(invocation: Invocation, *, name: str, slug: str | None) -> int:
     answer = found[0] if name != ALL else Verifications(identical=identical, projections=tuple(found))
     invocation.answer(answer, *shown)
     return 0 if identical else EXIT_FAULT
-
-
-async def _tenant_id(operator_pool: Pool, slug: str | None) -> UUID | None:
-    return None if slug is None else (await store_named(operator_pool, slug)).id
 
 
 def _amounts(status: ProjectionStatus) -> tuple[object, ...]:

@@ -6,11 +6,10 @@ import click
 import msgspec
 
 from operations.command_line.invocation import Invocation, command, table
-from operations.command_line.stores import all_stores
 from operations.in_house import in_house
 from operations.servers.installation import Installation
+from operations.stores import all_stores, open_store
 from shared_kernel.tenancy import Tenant
-from write_side.tenants.administration import open_store
 from write_side.tenants.commands import OpenStore
 
 ACTOR = "command-line"
@@ -49,7 +48,7 @@ def create_tenant(invocation: Invocation, *, name: str, slug: str, currency: str
 
     async def work(installation: Installation) -> Tenant:
         async with in_house(installation) as house:
-            return await open_store(house.execution, opening, actor=ACTOR)
+            return await open_store(house, opening, actor=ACTOR)
 
     store = invocation.on_servers(work)
     invocation.answer(CreatedTenant(id=store.id, slug=store.slug), f"opened {store.slug} ({store.id})")

@@ -26,7 +26,7 @@ _STUCK_TIMEOUT_SECONDS = 600.0
 
 _REQUEST = """
 INSERT INTO projection.request (id, kind, name, version, only_tenant, options, requested_by)
-VALUES ($1, 'rebuild', $2, $3, $4, $5::jsonb, $6)
+VALUES ($1, 'rebuild', $2, $3, $4, $5::jsonb, $6) ON CONFLICT (id) DO NOTHING
 """
 _FOLLOW = """
 SELECT state, from_build, to_build, events, error,
@@ -84,7 +84,7 @@ async def rebuild_projection(
         await stack.enter_async_context(somebody_projects(installation))
         await _wait_for_a_live_build(write_pool, read_pool, request)
         expected = await write_pool.fetchval(_EVENTS, request.tenant_id)
-        request_id = await _ask(read_pool, request)
+        request_id = await ask_rebuild(read_pool, request, requested_by=at_the_command_line())
         done = await _follow(read_pool, request_id, lambda events: on_progress(events, max(events, expected)))
     verification = await verify_projection(installation, request.name, tenant_id=request.tenant_id)
     seconds = round(done["seconds"], 3)
@@ -100,6 +100,23 @@ async def rebuild_projection(
     )
 
 
+async def ask_rebuild(
+    read_pool: Pool, request: RebuildRequest, *, requested_by: str, request_id: UUID | None = None
+) -> UUID:
+    """Record the request, for the projector that sees it first; under one id, twice is once.
+
+    Args:
+        read_pool: the read database, as the operator's role.
+        request: what to rebuild.
+        requested_by: who asks.
+        request_id: where it was chosen before; else a new one.
+    """
+    asked = request_id or new_id()
+    options = msgspec.json.encode({"rate": request.rate, "keep_old": request.keep_old}).decode()
+    await read_pool.execute(_REQUEST, asked, request.name, request.version, request.tenant_id, options, requested_by)
+    return asked
+
+
 async def _wait_for_a_live_build(write_pool: Pool, read_pool: Pool, request: RebuildRequest) -> None:
     """A store that no projector has seen yet has nothing to rebuild: let it be seen first."""
     loop = asyncio.get_running_loop()
@@ -109,16 +126,6 @@ async def _wait_for_a_live_build(write_pool: Pool, read_pool: Pool, request: Reb
         if loop.time() > deadline:
             raise CommandFailed("no projector has seen every store: `shelfwise doctor` says who is at work")
         await asyncio.sleep(_LOOK_SECONDS)
-
-
-async def _ask(read_pool: Pool, request: RebuildRequest) -> UUID:
-    request_id = new_id()
-    options = msgspec.json.encode({"rate": request.rate, "keep_old": request.keep_old}).decode()
-    requested_by = at_the_command_line()
-    await read_pool.execute(
-        _REQUEST, request_id, request.name, request.version, request.tenant_id, options, requested_by
-    )
-    return request_id
 
 
 async def _follow(read_pool: Pool, request_id: UUID, on_events: Callable[[int], None]) -> asyncpg.Record:

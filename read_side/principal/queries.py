@@ -63,7 +63,7 @@ async def authenticate(pool: Pool, key_hash: str, now: datetime) -> Principal | 
         id=key["principal_id"],
         key_id=key["key_id"],
         role=Role(key["role"]),
-        tenant=Tenant(id=tenant_id, slug=store["slug"], currency=store["currency"], timezone=store["timezone"]),
+        store=Tenant(id=tenant_id, slug=store["slug"], currency=store["currency"], timezone=store["timezone"]),
         expires_at=key["expires_at"],
         allowed_origins=_origins.decode(store["allowed_origins"]),
     )

@@ -9,18 +9,34 @@ from uuid import UUID
 import msgspec
 
 from shared_kernel.access.roles import Role
-from shared_kernel.tenancy import Tenant
+from shared_kernel.tenancy import NoTenantInContextError, Tenant
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """The owner of a key, not the key: idempotency and audit follow `id` through rotation."""
+    """The owner of a key, not the key: idempotency and audit follow `id` through rotation.
+
+    Attributes:
+        store: whose key it is; None for an operator, who belongs to the platform.
+    """
 
     id: UUID
     key_id: UUID
     role: Role
-    tenant: Tenant
+    store: Tenant | None
     expires_at: datetime | None
     allowed_origins: tuple[str, ...] = ()
+
+    @property
+    def tenant(self) -> Tenant:
+        """The store.
+
+        Raises:
+            NoTenantInContextError: an operator has none; a route of a store's that lets one in is a bug.
+        """
+        if self.store is None:
+            message = "an operator's key belongs to no store"
+            raise NoTenantInContextError(message)
+        return self.store
 
 
 class PrincipalCache:

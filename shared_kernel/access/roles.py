@@ -40,3 +40,5 @@ MANAGE_CATALOGUE = AccessPolicy(name="manage_catalogue", roles=frozenset({Role.O
 MANAGE_LOCATIONS = AccessPolicy(name="manage_locations", roles=frozenset({Role.OWNER, Role.MANAGER}))
 MOVE_STOCK = AccessPolicy(name="move_stock", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK}))
 SELL = AccessPolicy(name="sell", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK}))
+OPERATE = AccessPolicy(name="operate", roles=frozenset({Role.OPERATOR}))
+"""The platform's own: no key of a store opens it, and its key opens no store."""

@@ -148,7 +148,8 @@ class Door:
             "duration_ms": round(duration_seconds * 1000, 2),
         }
         if exchange.principal is not None:
-            fields["tenant"] = str(exchange.principal.tenant.id)
+            if exchange.principal.store is not None:
+                fields["tenant"] = str(exchange.principal.store.id)
             fields["actor"] = str(exchange.principal.id)
         if exchange.position is not None:
             fields["position"] = int(exchange.position)

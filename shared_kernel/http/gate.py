@@ -1,17 +1,17 @@
 """The inner door, behind the router, where it is known which route is asked for: who may, and with what body."""
 
+from contextlib import nullcontext
 from typing import Final
 
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from shared_kernel.access.principals import Principal
-from shared_kernel.access.roles import AccessPolicy
 from shared_kernel.errors import ForbiddenError, NotAcceptableError
 from shared_kernel.http.authentication import Authentication, unauthenticated
 from shared_kernel.http.body_guard import BODY_DEADLINE_SECONDS, ClientGoneError, guarded_body
 from shared_kernel.http.context import is_http, principal_variable
-from shared_kernel.http.routes import declaration_of, is_generated_options
+from shared_kernel.http.routes import Declaration, declaration_of, is_generated_options
 from shared_kernel.tenancy import acting_for
 
 PRINCIPAL_KEY: Final = "shelfwise.principal"
@@ -49,18 +49,19 @@ class Gate:
         if declaration.policy.public:
             await self._pass(scope, receive, send, declaration.max_body_bytes)
             return
-        principal = await self._admitted(scope, declaration.policy)
+        principal = await self._admitted(scope, declaration)
         scope[PRINCIPAL_KEY] = principal  # type: ignore[typeddict-unknown-key]  # a scope is an open dictionary (ASGI)
         token = principal_variable.set(principal)
-        log_tokens = bind_contextvars(tenant=str(principal.tenant.id), actor=str(principal.id))
+        store = principal.store
+        log_tokens = bind_contextvars(actor=str(principal.id), **({} if store is None else {"tenant": str(store.id)}))
         try:
-            with acting_for(principal.tenant):
+            with nullcontext() if store is None else acting_for(store):
                 await self._pass(scope, receive, send, declaration.max_body_bytes)
         finally:
             principal_variable.reset(token)
             reset_contextvars(**log_tokens)
 
-    async def _admitted(self, scope: HTTPScope, policy: AccessPolicy) -> Principal:
+    async def _admitted(self, scope: HTTPScope, declaration: Declaration) -> Principal:
         if self._authentication is None:
             raise unauthenticated()
         authorization: bytes | None = None
@@ -73,10 +74,10 @@ class Gate:
             elif name == b"accept":
                 accept = value if accept is None else accept + b"," + value
         principal = await self._authentication.principal(authorization)
-        if accept and not _accepts_json(accept):
+        if accept and not declaration.streams and not _accepts_json(accept):
             message = "Everything here is application/json; say so in Accept, or leave it out."
             raise NotAcceptableError(message)
-        if principal.role not in policy.roles:
+        if principal.role not in declaration.policy.roles:
             message = f"A key with the role {principal.role.value} may not do this."
             raise ForbiddenError(message)
         return principal

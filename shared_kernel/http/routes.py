@@ -32,6 +32,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
         errors: the named errors it can answer beside those that follow from the rest of the declaration.
         max_body_bytes: past it 413.
         waits: whether `ShelfWise-Min-Position` and `Prefer: wait` are understood; None: on every GET with a key.
+        streams: whether it answers with a stream of events (`text/event-stream`), whatever `Accept` says.
     """
 
     policy: AccessPolicy
@@ -41,9 +42,10 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[type[ShelfWiseError], ...] = ()
     max_body_bytes: int = MAX_BODY_BYTES
     waits: bool | None = None
+    streams: bool = False
 
 
-def declare(
+def declare(  # noqa: PLR0913 - a declaration's parts, all by name
     *,
     policy: AccessPolicy,
     cost: int = 1,
@@ -52,6 +54,7 @@ def declare(
     errors: tuple[type[ShelfWiseError], ...] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
     waits: bool | None = None,
+    streams: bool = False,
 ) -> dict[str, Any]:
     """The `opt=` of a Litestar route handler; see `Declaration`."""
     declaration = Declaration(
@@ -62,6 +65,7 @@ def declare(
         errors=errors,
         max_body_bytes=max_body_bytes,
         waits=waits,
+        streams=streams,
     )
     return {_OPT_KEY: declaration}
 

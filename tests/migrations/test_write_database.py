@@ -10,6 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+import operations.access.tables
 import shared_kernel.access.tables
 import shared_kernel.log.tables
 import write_side.catalog.tables
@@ -24,6 +25,7 @@ from tests.builders.write_side import WriteSide, open_write_side
 from tests.servers import Servers
 
 TABLE_MODULES = (
+    operations.access.tables,
     shared_kernel.access.tables,
     shared_kernel.log.tables,
     write_side.catalog.tables,
@@ -31,7 +33,7 @@ TABLE_MODULES = (
     write_side.orders.tables,
     write_side.tenants.tables,
 )
-SCHEMAS = ("write", "log", "access")
+SCHEMAS = ("write", "log", "access", "operations")
 _TENANT_TABLES = """
 SELECT n.nspname || '.' || c.relname AS name, c.relrowsecurity, c.relforcerowsecurity,
        (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant_isolation') AS policies

@@ -20,14 +20,22 @@ class RevocationBroadcast(Protocol):
         ...
 
 
-async def open_store(execution: CommandExecution, command: OpenStore, *, actor: str) -> Tenant:
+async def open_store(
+    execution: CommandExecution, command: OpenStore, *, actor: str, tenant_id: UUID | None = None
+) -> Tenant:
     """Open a store and say who it is.
+
+    Args:
+        execution: runs the command.
+        command: its settings.
+        actor: who opens it.
+        tenant_id: its id, where that was chosen before; else a new one.
 
     Raises:
         SlugTaken: another store has the slug.
         InvalidStore: its settings are not valid.
     """
-    tenant = Tenant(id=new_id(), slug=command.slug, currency=command.currency, timezone=command.timezone)
+    tenant = Tenant(id=tenant_id or new_id(), slug=command.slug, currency=command.currency, timezone=command.timezone)
     request = CommandRequest(tenant=tenant, operation="open_store", actor=actor)
     answer = await execution.execute(request, partial(handlers.open_store, command))
     assert answer.read(OpenedStore).id == tenant.id

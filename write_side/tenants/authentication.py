@@ -62,7 +62,7 @@ async def _principal_of(pool: Pool, key_hash: str) -> Principal | None:
         id=row["principal_id"],
         key_id=row["key_id"],
         role=Role(row["role"]),
-        tenant=tenant,
+        store=tenant,
         expires_at=row["expires_at"],
         allowed_origins=tuple(row["allowed_origins"]),
     )

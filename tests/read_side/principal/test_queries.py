@@ -71,7 +71,7 @@ async def test_a_key_names_its_owner_role_and_store(pool: Pool) -> None:
         id=UUID(int=32),
         key_id=UUID(int=31),
         role=Role.CLERK,
-        tenant=Tenant(id=TENANT_ID, slug="corner", currency="GBP", timezone="Europe/London"),
+        store=Tenant(id=TENANT_ID, slug="corner", currency="GBP", timezone="Europe/London"),
         expires_at=None,
         allowed_origins=("https://corner.example",),
     )

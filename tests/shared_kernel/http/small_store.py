@@ -170,7 +170,7 @@ class SmallStore:
             id=new_id(),
             key_id=new_id(),
             role=role,
-            tenant=Tenant(id=new_id(), slug="small", currency="GBP", timezone="Europe/London"),
+            store=Tenant(id=new_id(), slug="small", currency="GBP", timezone="Europe/London"),
             expires_at=expires_at,
             allowed_origins=allowed_origins,
         )
