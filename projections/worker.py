@@ -24,6 +24,7 @@ from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.fault_points import Reach, carry_on
 from projections.runtime.jobs import run_jobs
 from projections.runtime.leases import LEASE_SECONDS, LeaseTimes, ensure_leases, session_name
+from projections.runtime.news import News
 from projections.runtime.progress import Progress
 from projections.runtime.requests import run_requests
 from projections.runtime.retiring import GRACE_SECONDS
@@ -116,6 +117,7 @@ async def projector_parts(
             times=LeaseTimes(lease_seconds=settings.lease_seconds),
             statistics=Statistics(read_pool),
             skips=Skips(catalog),
+            news=News(),
             grace_seconds=settings.build_grace_seconds,
         )
         yield ProjectorParts(

@@ -11,6 +11,9 @@ from shared_kernel.database.pool import Connection
 
 AnyProjection: TypeAlias = Projection[Any]  # Any: projections of every row type, side by side
 
+_ATTACH_SECONDS = 3_600
+"""For the indexes of some hundred million rows."""
+
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """A projection and what reads and writes its rows."""
@@ -68,7 +71,15 @@ async def ensure_tables(connection: Connection, catalog: Catalog) -> None:
         await connection.execute("SELECT projection.create_table($1::jsonb)", table_spec(subject.projection.view))
 
 
-async def create_build(connection: Connection, subject: Subject) -> int:
-    """The next build's number, its partition made."""
-    build: int = await connection.fetchval("SELECT projection.create_build($1, $2)", subject.name, subject.version)
+async def begin_build(connection: Connection, subject: Subject) -> int:
+    """The next build's number, its table made where nobody reads."""
+    build: int = await connection.fetchval("SELECT projection.begin_build($1, $2)", subject.name, subject.version)
     return build
+
+
+async def attach_build(connection: Connection, name: str, version: int, build: int) -> None:
+    """Protect, index and analyse what was loaded, and let it be seen; doing it again changes nothing."""
+    await connection.execute(f"SET LOCAL statement_timeout = '{_ATTACH_SECONDS}s'")
+    await connection.execute(
+        "SELECT projection.attach_build($1, $2, $3)", name, version, build, timeout=_ATTACH_SECONDS
+    )

@@ -20,6 +20,7 @@ class BuildId(msgspec.Struct, frozen=True, kw_only=True):
     build: int
 
 
+_FOLDED_ALONG = ("live", "kept", "returning")
 CheckpointId: TypeAlias = tuple[UUID, str, int, int]
 
 
@@ -27,12 +28,14 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One build's progress in one tenant.
 
     Attributes:
-        mode: `live` is read, `kept` is folded along for a rollback, `building` belongs to a rebuild.
+        mode: `live` is read, `kept` is folded along for a rollback, `returning` is about to be read again, `building`
+            belongs to a rebuild.
         position: of the last event folded.
         as_of: when that event was recorded.
         revision: moves whenever rows change.
         rows: how many rows there are.
         parked: how many keys are parked.
+        paused: an operator has it stand still.
     """
 
     tenant_id: UUID
@@ -45,6 +48,12 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     rows: int
     parked: int
+    paused: bool = False
+
+    @property
+    def is_folded_along(self) -> bool:
+        """Whether every batch of its tenant takes it along; what is being built has turns of its own."""
+        return self.mode in _FOLDED_ALONG and not self.paused
 
     @property
     def id(self) -> CheckpointId:
@@ -57,7 +66,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         return BuildId(name=self.name, version=self.version, build=self.build)
 
 
-_COLUMNS = "tenant_id, name, version, build, mode, position, as_of, revision, rows, parked"
+_COLUMNS = "tenant_id, name, version, build, mode, position, as_of, revision, rows, parked, paused"
 _SELECT = f"""
 SELECT {_COLUMNS} FROM projection.checkpoint
 WHERE tenant_id = ANY($1::uuid[]) AND (name, version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
@@ -83,10 +92,12 @@ _ENROL = """
 WITH newest AS (
     SELECT DISTINCT ON (b.name, b.version) b.name, b.version, b.build
     FROM projection.build b JOIN unnest($2::text[], $3::int[]) AS wanted(name, version) USING (name, version)
+    WHERE b.attached_at IS NOT NULL
     ORDER BY b.name, b.version, b.build DESC
 ), enrolled AS (
-    INSERT INTO projection.checkpoint (tenant_id, name, version, build, mode, position, revision, rows)
-    SELECT t.tenant_id, n.name, n.version, n.build, 'live', 0, 0, 0
+    INSERT INTO projection.checkpoint (tenant_id, name, version, build, mode, position, revision, rows, paused)
+    SELECT t.tenant_id, n.name, n.version, n.build, 'live', 0, 0, 0,
+        EXISTS (SELECT FROM projection.pause p WHERE p.name = n.name)
     FROM unnest($1::uuid[]) AS t(tenant_id) CROSS JOIN newest n
     WHERE NOT EXISTS (SELECT FROM read.active_build a
                       WHERE (a.tenant_id, a.name, a.version) = (t.tenant_id, n.name, n.version))

@@ -19,6 +19,7 @@ from projections.runtime.fault_points import FaultPoint, Reach
 from projections.runtime.folding import read_events
 from projections.runtime.healing import Healing
 from projections.runtime.leases import Lease, LeaseTimes
+from projections.runtime.news import News
 from projections.runtime.progress import Progress
 from projections.runtime.rebuilding import Rebuild
 from projections.runtime.skipping import Skips
@@ -52,6 +53,7 @@ class DrainParts(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         turns: how many shards may be at work at once: folding is one thread's work, so a few overlap I/O and more only
             queue.
+        news: that operators have changed something that the drains have loaded.
         grace_seconds: how long the rows of a build that nobody reads any more are kept.
     """
 
@@ -65,6 +67,7 @@ class DrainParts(msgspec.Struct, frozen=True, kw_only=True):
     times: LeaseTimes
     statistics: Statistics
     skips: Skips
+    news: News
     grace_seconds: float
 
 
@@ -76,6 +79,7 @@ class ShardDrain:
         self._lease = lease
         self._wake = asyncio.Event()
         self._tenants = ShardTenants()
+        self._news_heard = parts.news.count
         self._budget = _FIRST_BUDGET
         self._kept_up_at = 0.0
         self._renewed_at = 0.0
@@ -157,6 +161,9 @@ class ShardDrain:
 
     async def _round(self) -> bool:
         """A turn each for the tenants whose turn it is; whether there may be more."""
+        if self._news_heard != self._parts.news.count:
+            self._news_heard = self._parts.news.count
+            self._tenants.forget()
         known = await self._heads()
         turns = self._tenants.choose(known, self._budget)
         progressed = False
@@ -257,6 +264,8 @@ class ShardDrain:
             return False
         if await self._rebuild.step(building):
             tenant = building.checkpoint.tenant_id
+            if building.is_return:
+                self._cache.forget([tenant])  # under its number Redis may hold rows as they were when it was left
             await self._load([tenant])
             await self._write_through([tenant], {})
         return not self._rebuild.seconds_until_allowed()

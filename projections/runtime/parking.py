@@ -50,6 +50,9 @@ _DUE = """
 SELECT tenant_id, name, version, build, key, state, first_position, attempts FROM projection.parked_key
 WHERE tenant_id = ANY($1::uuid[]) AND state = 'retrying' AND next_attempt_at <= clock_timestamp()
     AND (name, version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
+    AND name NOT IN (SELECT p.name FROM projection.pause p)
+    AND (name, version, build) IN (SELECT b.name, b.version, b.build FROM projection.build b
+        WHERE b.attached_at IS NOT NULL)
 ORDER BY next_attempt_at LIMIT $4
 """
 _PARK = """

@@ -1,6 +1,7 @@
-"""Filling a build beside the live one, and cutting over tenant by tenant.
+"""Taking a build to where the live one is, and cutting over tenant by tenant.
 
-A rebuild's batches are ordinary batches of the shard's lease holder, in turn with the live ones, on checkpoints of mode
+Most of a build is loaded in bulk (`projections/runtime/loading`); what came since, and what cannot be loaded, is folded
+here. These batches are ordinary batches of the shard's lease holder, in turn with the live ones, on checkpoints of mode
 `building`: killed anywhere, it goes on from them. The cut-over locks both checkpoints and flips only when the new build
 is not behind the old and has no more keys parked, so no reader ever sees an older or an emptier table.
 """
@@ -17,6 +18,7 @@ from projections.runtime.batch import Batch
 from projections.runtime.careful import Projecting
 from projections.runtime.catalog import Catalog
 from projections.runtime.checkpoints import BuildId, Checkpoint
+from projections.runtime.errors import CheckpointMovedError
 from projections.runtime.folding import read_events
 from projections.runtime.leases import Lease
 from projections.runtime.skipping import Skips
@@ -30,14 +32,16 @@ _SMALLEST_BATCH = 50
 _STUCK_PAUSE_SECONDS = 5.0
 """A tenant whose new build has more keys parked than its old one waits for them to heal, read from the old one."""
 
-_BUILDING = """
-SELECT c.tenant_id, c.name, c.version, c.build, c.mode, c.position, c.as_of, c.revision, c.rows, c.parked,
+_TURNING = """
+SELECT c.tenant_id, c.name, c.version, c.build, c.mode, c.position, c.as_of, c.revision, c.rows, c.parked, c.paused,
     r.id AS request_id, coalesce((r.options->>'rate')::int, 0) AS rate,
     greatest(1, coalesce((r.options->>'shards')::int, 1)) AS shards,
     coalesce((r.options->>'keep_old')::bool, false) AS keep_old
 FROM projection.checkpoint c
-JOIN projection.request r ON (r.name, r.version, r.to_build) = (c.name, c.version, c.build) AND r.state = 'running'
-WHERE c.mode = 'building' AND c.tenant_id = ANY($1::uuid[])
+JOIN projection.request r ON (r.name, r.version, r.state) = (c.name, c.version, 'running') AND CASE c.mode
+    WHEN 'building' THEN r.kind = 'rebuild' AND r.to_build = c.build AND r.loaded_at IS NOT NULL
+    ELSE r.kind = 'rollback' AND (r.only_tenant IS NULL OR r.only_tenant = c.tenant_id) END
+WHERE c.mode IN ('building', 'returning') AND NOT c.paused AND c.tenant_id = ANY($1::uuid[])
     AND (c.name, c.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
 ORDER BY r.requested_at, c.tenant_id LIMIT 1
 """
@@ -45,19 +49,30 @@ _COUNT = "UPDATE projection.request SET events = events + $2 WHERE id = $1"
 _ACTIVE = "SELECT build FROM read.active_build WHERE (tenant_id, name, version) = ($1, $2, $3)"
 _FLIP = "UPDATE read.active_build SET build = $4 WHERE (tenant_id, name, version) = ($1, $2, $3)"
 _MODE = "UPDATE projection.checkpoint SET mode = $5 WHERE (tenant_id, name, version, build) = ($1, $2, $3, $4)"
-_DROP = "DELETE FROM projection.checkpoint WHERE (tenant_id, name, version, build) = ($1, $2, $3, $4)"
-_LEAVE = """
-INSERT INTO projection.leftover (tenant_id, name, version, build) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+# A build that was left is kept for one way back; what was kept before it is given up.
+_LEAVE_KEPT = """
+WITH gone AS (
+    DELETE FROM projection.checkpoint
+    WHERE (tenant_id, name, version) = ($1, $2, $3) AND mode = 'kept' AND build <> $4
+    RETURNING tenant_id, name, version, build)
+INSERT INTO projection.leftover (tenant_id, name, version, build)
+SELECT tenant_id, name, version, build FROM gone ON CONFLICT DO NOTHING
 """
+_NO_BUILD = 0
 
 
 class Building(msgspec.Struct, frozen=True, kw_only=True):
-    """One tenant's unfinished part of a rebuild."""
+    """One tenant's unfinished part of a rebuild, or of a rollback."""
 
     checkpoint: Checkpoint
     request_id: UUID
     rate_per_second: float
     keep_old: bool
+
+    @property
+    def is_return(self) -> bool:
+        """Whether the build was read before; it is folded along, and only remains to be cut over to."""
+        return self.checkpoint.mode == "returning"
 
 
 class Rebuild:
@@ -87,7 +102,7 @@ class Rebuild:
         awake = [tenant for tenant in tenants if tenant not in self._rests_until]
         names, versions = [name for name, _ in self._labels], [version for _, version in self._labels]
         async with transaction(self._read_pool, tenant_id=None) as connection:
-            row = await connection.fetchrow(_BUILDING, awake, names, versions)
+            row = await connection.fetchrow(_TURNING, awake, names, versions)
         if row is None:
             return None
         values = dict(row)
@@ -101,6 +116,8 @@ class Rebuild:
 
     async def step(self, building: Building) -> bool:
         """Fold one batch; when the build has caught up, cut the tenant over. True when it was cut over."""
+        if building.is_return:
+            return await self._cut_over(building)
         started = time.monotonic()
         before = building.checkpoint
         want = Want(tenant_id=before.tenant_id, after=before.position, limit=self._batch_events)
@@ -148,21 +165,24 @@ class Rebuild:
                 return False
             await connection.execute(_FLIP, *new.id)
             await connection.execute(_MODE, *new.id, "live")
-            if building.keep_old:
-                await connection.execute(_MODE, *old.id, "kept")
-            else:
-                await connection.execute(_DROP, *old.id)
-                await connection.execute(_LEAVE, *old.id)
+            await connection.execute(_MODE, *old.id, "kept")
+            spared = old.build if building.keep_old or building.is_return else _NO_BUILD
+            await connection.execute(_LEAVE_KEPT, one.tenant_id, one.name, one.version, spared)
             await connection.execute("COMMIT")
         return True
 
 
 async def _lock_both(connection: Connection, one: Checkpoint) -> tuple[Checkpoint, Checkpoint]:
-    """The build that is read and the one that is to be; only the shard's lease holder changes which is read."""
+    """The build that is read and the one that is to be; only the shard's lease holder changes which is read.
+
+    Raises:
+        CheckpointMovedError: the rebuild was given up.
+    """
     active: int = await connection.fetchval(_ACTIVE, one.tenant_id, one.name, one.version)
     old_build = BuildId(name=one.name, version=one.version, build=active)
     old = await checkpoint_rows.lock_one(connection, one.tenant_id, old_build)
     new = await checkpoint_rows.lock_one(connection, one.tenant_id, one.build_id)
     assert old is not None, "a build that is read has a checkpoint"
-    assert new is not None, "a build that is filled has a checkpoint"
+    if new is None:
+        raise CheckpointMovedError("the build is no more")
     return old, new

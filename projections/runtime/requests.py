@@ -1,108 +1,182 @@
 """Operators' requests are rows: asked for by whoever may, begun and finished by the projector that sees them first."""
 
 import asyncio
-from uuid import UUID
+from collections.abc import Callable
+from datetime import datetime
 
 import asyncpg
 import structlog
 
 from projections.runtime import checkpoints as checkpoint_rows
-from projections.runtime.catalog import Catalog, Subject, create_build
+from projections.runtime import standing
+from projections.runtime.beginning import begin_late_tenants, begin_rebuild, begin_rollback
+from projections.runtime.catalog import Catalog, Subject, attach_build
 from projections.runtime.drain import DrainParts
 from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.retiring import Retirement
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
-from shared_kernel.log.partitions import SHARDS, shard_of
+from shared_kernel.log.partitions import SHARDS
 from shared_kernel.subscription.shards import ShardKeeper
 from shared_kernel.subscription.stopping import heed_cancellation
 
 _LOOK_SECONDS = 0.5
+_BUSY_LOOK_SECONDS = 0.1
+"""While something is under way, its next step should not wait for long."""
 _ORPHANED_SECONDS = 60.0
 """Another release may run beside this one and serve what this one does not know."""
+_NOT_KNOWN = "no release that runs has such a projection or version"
+_NOTHING_KEPT = "no build is kept: only a rebuild with --keep-old keeps one"
+_NOTHING_RUNS = "no rebuild of it is under way"
+
+KINDS = ("rebuild", "rollback", "pause", "resume", "cancel", "drop_kept")
+"""What this file carries out."""
 
 log = structlog.get_logger()
 
 _CLAIM = """
-SELECT id, name, version, only_tenant FROM projection.request
-WHERE kind = 'rebuild' AND state = 'requested' AND ((name, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
-    OR requested_at < clock_timestamp() - make_interval(secs => $3))
+SELECT id, kind, name, version, only_tenant, requested_by FROM projection.request
+WHERE state = 'requested' AND kind = ANY($4::text[])
+    AND ((name, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+        OR requested_at < clock_timestamp() - make_interval(secs => $3))
 ORDER BY requested_at LIMIT 1 FOR UPDATE SKIP LOCKED
-"""
-_TENANTS = """
-SELECT tenant_id, build FROM read.active_build WHERE (name, version) = ($1, $2) AND ($3::uuid IS NULL OR tenant_id = $3)
-"""
-_BEGIN_TENANTS = """
-INSERT INTO projection.checkpoint (tenant_id, name, version, build, mode, position, revision, rows)
-SELECT a.tenant_id, a.name, a.version, $3, 'building', 0, c.revision + 1, 0
-FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
-WHERE (a.name, a.version) = ($1, $2) AND a.tenant_id = ANY($4::uuid[])
-"""
-_RUNNING = """
-UPDATE projection.request
-SET state = 'running', started_at = clock_timestamp(), from_build = $2, to_build = $3,
-    options = options || jsonb_build_object('shards', $4::int)
-WHERE id = $1
 """
 _REFUSE = """
 UPDATE projection.request SET state = 'failed', finished_at = clock_timestamp(), error = $2 WHERE id = $1
 """
+_DONE = """
+UPDATE projection.request
+SET state = 'done', started_at = coalesce(started_at, clock_timestamp()), finished_at = clock_timestamp() WHERE id = $1
+"""
+_LOADED = """
+SELECT id, name, version, only_tenant, to_build FROM projection.request r
+WHERE r.kind = 'rebuild' AND r.state = 'running' AND r.loaded_at IS NULL
+    AND (r.name, r.version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+    AND NOT EXISTS (SELECT FROM projection.load l WHERE (l.name, l.version, l.build) = (r.name, r.version, r.to_build))
+ORDER BY r.requested_at LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
 _COMPLETE = """
 UPDATE projection.request r SET state = 'done', finished_at = clock_timestamp()
-WHERE r.kind = 'rebuild' AND r.state = 'running' AND NOT EXISTS (
-    SELECT FROM projection.checkpoint c
-    WHERE (c.name, c.version, c.build) = (r.name, r.version, r.to_build) AND c.mode = 'building')
-RETURNING r.name, r.version, r.to_build
+WHERE r.state = 'running' AND CASE r.kind
+    WHEN 'rebuild' THEN r.loaded_at IS NOT NULL AND NOT EXISTS (
+        SELECT FROM projection.checkpoint c
+        WHERE (c.name, c.version, c.build) = (r.name, r.version, r.to_build) AND c.mode = 'building')
+    WHEN 'rollback' THEN NOT EXISTS (
+        SELECT FROM projection.checkpoint c
+        WHERE (c.name, c.version) = (r.name, r.version) AND c.mode = 'returning'
+            AND (r.only_tenant IS NULL OR r.only_tenant = c.tenant_id))
+    ELSE false END
+RETURNING r.kind, r.name, r.version, r.to_build
+"""
+_LAST_CHANGE = """
+SELECT max(greatest(started_at, loaded_at, finished_at)) AS at, bool_or(state = 'running') AS is_busy
+FROM projection.request WHERE kind = ANY($1::text[])
 """
 
 
 async def run_requests(parts: DrainParts, keeper: ShardKeeper) -> None:
     """Begin what is asked for, finish what is filled and remove what is left over, until cancelled."""
     retirement = Retirement(parts.read_pool, parts.catalog, grace_seconds=parts.grace_seconds)
+    watch = _Watch(parts, keeper.wake)
     while True:
         heed_cancellation()
         try:
-            if await _begin_one(parts.read_pool, parts.catalog):
-                for shard in range(SHARDS):
-                    keeper.wake(shard)
+            if await _begin_one(parts.read_pool, parts.catalog) or await _attach_one(parts.read_pool, parts.catalog):
+                await watch.look()
                 continue
             await _finish(parts.read_pool)
+            await watch.look()
             await retirement.look()
         except DATABASE_FAILURES as error:
             log.warning("requests_not_looked_at", error=type(error).__name__)
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_BUSY_LOOK_SECONDS if watch.is_busy else _LOOK_SECONDS)
+
+
+class _Watch:
+    """Tells this worker's drains when any worker has carried out something that changes what they know."""
+
+    def __init__(self, parts: DrainParts, wake: Callable[[int], bool]) -> None:
+        self._pool = parts.read_pool
+        self._news = parts.news
+        self._wake = wake
+        self._seen: datetime | None = None
+        self.is_busy = False
+
+    async def look(self) -> None:
+        """Compare with the last look."""
+        row = await self._pool.fetchrow(_LAST_CHANGE, list(KINDS))
+        self.is_busy = bool(row["is_busy"])
+        if row["at"] == self._seen:
+            return
+        self._seen = row["at"]
+        self._news.note()
+        for shard in range(SHARDS):
+            self._wake(shard)
 
 
 async def _begin_one(pool: Pool, catalog: Catalog) -> bool:
-    names = [subject.name for subject in catalog.subjects]
-    versions = [subject.version for subject in catalog.subjects]
     async with transaction(pool, tenant_id=None) as connection:
-        request = await connection.fetchrow(_CLAIM, names, versions, _ORPHANED_SECONDS)
+        request = await connection.fetchrow(_CLAIM, *_labels(catalog), _ORPHANED_SECONDS, list(KINDS))
         if request is None:
             return False
         subject = catalog.get(request["name"])
         if subject is None or subject.version != request["version"]:
-            await connection.execute(_REFUSE, request["id"], "no release that runs has such a projection or version")
+            await connection.execute(_REFUSE, request["id"], _NOT_KNOWN)
         else:
-            await _begin(connection, subject, request)
+            await _carry_out(connection, subject, request)
         await connection.execute("COMMIT")
+    log.info("request_begun", kind=request["kind"], projection=request["name"], requested_by=request["requested_by"])
     return True
 
 
-async def _begin(connection: Connection, subject: Subject, request: asyncpg.Record) -> None:
-    await checkpoint_rows.lock_builds(connection)
-    active = await connection.fetch(_TENANTS, subject.name, subject.version, request["only_tenant"])
-    build = await create_build(connection, subject)
-    tenants: list[UUID] = [row["tenant_id"] for row in active]
-    await connection.execute(_BEGIN_TENANTS, subject.name, subject.version, build, tenants)
-    from_build = max((row["build"] for row in active), default=None)
-    shards = len({shard_of(tenant) for tenant in tenants})
-    await connection.execute(_RUNNING, request["id"], from_build, build, shards)
-    log.info("rebuild_started", projection=subject.label, build=build, tenants=len(tenants))
+async def _carry_out(connection: Connection, subject: Subject, request: asyncpg.Record) -> None:
+    refusal: str | None = None
+    match request["kind"]:
+        case "rebuild":
+            await begin_rebuild(connection, subject, request)
+            return
+        case "rollback":
+            if await begin_rollback(connection, subject, request):
+                return
+            refusal = _NOTHING_KEPT
+        case "pause":
+            await checkpoint_rows.lock_builds(connection)
+            await standing.pause(connection, subject.name, requested_by=request["requested_by"])
+        case "resume":
+            await checkpoint_rows.lock_builds(connection)
+            await standing.resume(connection, subject.name)
+        case "drop_kept":
+            await standing.drop_kept(connection, subject, request)
+        case _:
+            refusal = None if await standing.cancel(connection, subject, request) else _NOTHING_RUNS
+    if refusal is None:
+        await connection.execute(_DONE, request["id"])
+    else:
+        await connection.execute(_REFUSE, request["id"], refusal)
+
+
+async def _attach_one(pool: Pool, catalog: Catalog) -> bool:
+    """Attach a build that nothing is left to be loaded into; whether there was one."""
+    async with transaction(pool, tenant_id=None) as connection:
+        request = await connection.fetchrow(_LOADED, *_labels(catalog))
+        if request is None:
+            return False
+        await attach_build(connection, request["name"], request["version"], request["to_build"])
+        await connection.execute("COMMIT")
+    # Stores wait to be begun while the builds are locked, so not for as long as indexes are built.
+    async with transaction(pool, tenant_id=None) as connection:
+        await begin_late_tenants(connection, request)
+        await connection.execute("COMMIT")
+    return True
 
 
 async def _finish(pool: Pool) -> None:
     async with transaction(pool, tenant_id=None) as connection:
         for row in await connection.fetch(_COMPLETE):
-            log.info("rebuild_finished", projection=f"{row['name']}@{row['version']}", build=row["to_build"])
+            label = f"{row['name']}@{row['version']}"
+            log.info("request_finished", kind=row["kind"], projection=label, build=row["to_build"])
         await connection.execute("COMMIT")
+
+
+def _labels(catalog: Catalog) -> tuple[list[str], list[int]]:
+    return [subject.name for subject in catalog.subjects], [subject.version for subject in catalog.subjects]

@@ -46,8 +46,8 @@ class _Tenant:
         self.levels: list[Level] = []
 
     def sort(self, blocked: set[CheckpointId]) -> None:
-        """Group what is folded along (live and kept, not blocked) by position, the lowest first."""
-        folded = [one for one in self.checkpoints.values() if one.mode != "building" and one.id not in blocked]
+        """Group what is folded along (neither paused nor blocked) by position, the lowest first."""
+        folded = [one for one in self.checkpoints.values() if one.is_folded_along and one.id not in blocked]
         positions = sorted({one.position for one in folded})
         self.levels = [(at, tuple(one for one in folded if one.position == at)) for at in positions]
 

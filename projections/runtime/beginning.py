@@ -1,0 +1,77 @@
+"""The first step of what takes longer: which stores a rebuild or a rollback is about, and what is to do in each."""
+
+import asyncpg
+import structlog
+
+from projections.runtime import checkpoints as checkpoint_rows
+from projections.runtime.catalog import Subject, begin_build
+from shared_kernel.database.pool import Connection
+from shared_kernel.log.partitions import shard_of
+
+log = structlog.get_logger()
+
+_TENANTS = """
+SELECT a.tenant_id, a.build, c.position
+FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
+WHERE (a.name, a.version) = ($1, $2) AND ($3::uuid IS NULL OR a.tenant_id = $3)
+"""
+_BEGIN_TENANTS = """
+INSERT INTO projection.checkpoint (tenant_id, name, version, build, mode, position, revision, rows, paused)
+SELECT a.tenant_id, a.name, a.version, $3, 'building', 0, c.revision + 1, 0, c.paused
+FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
+WHERE (a.name, a.version) = ($1, $2) AND a.build <> $3 AND ($4::uuid IS NULL OR a.tenant_id = $4)
+ON CONFLICT DO NOTHING
+"""
+_RUNNING = """
+UPDATE projection.request
+SET state = 'running', started_at = clock_timestamp(), from_build = $2, to_build = $3,
+    options = options || jsonb_build_object('shards', $4::int)
+WHERE id = $1
+"""
+_RETURN = """
+UPDATE projection.checkpoint c SET mode = 'returning'
+FROM (SELECT DISTINCT ON (tenant_id) tenant_id, build FROM projection.checkpoint
+      WHERE (name, version) = ($1, $2) AND mode = 'kept' AND ($3::uuid IS NULL OR tenant_id = $3)
+      ORDER BY tenant_id, build DESC) newest
+WHERE (c.tenant_id, c.name, c.version, c.build) = (newest.tenant_id, $1, $2, newest.build)
+RETURNING c.tenant_id, c.build
+"""
+_ATTACHED = "UPDATE projection.request SET loaded_at = clock_timestamp() WHERE id = $1"
+
+
+async def begin_rebuild(connection: Connection, subject: Subject, request: asyncpg.Record) -> None:
+    """Make the next build and note which stores it is for; until it is attached nobody sees it."""
+    await checkpoint_rows.lock_builds(connection)
+    active = await connection.fetch(_TENANTS, subject.name, subject.version, request["only_tenant"])
+    build = await begin_build(connection, subject)
+    await connection.execute(_BEGIN_TENANTS, subject.name, subject.version, build, request["only_tenant"])
+    await _note_running(connection, request, active, to_build=build)
+    log.info("rebuild_started", projection=subject.label, build=build, tenants=len(active))
+
+
+async def begin_late_tenants(connection: Connection, request: asyncpg.Record) -> None:
+    """A store that was first seen while the build was loaded is built too; all of them are now folded like others."""
+    await checkpoint_rows.lock_builds(connection)
+    await connection.execute(
+        _BEGIN_TENANTS, request["name"], request["version"], request["to_build"], request["only_tenant"]
+    )
+    await connection.execute(_ATTACHED, request["id"])
+
+
+async def begin_rollback(connection: Connection, subject: Subject, request: asyncpg.Record) -> bool:
+    """Say of each store's newest kept build that it is to be read again; False where none is kept."""
+    returning = await connection.fetch(_RETURN, subject.name, subject.version, request["only_tenant"])
+    if not returning:
+        return False
+    active = await connection.fetch(_TENANTS, subject.name, subject.version, request["only_tenant"])
+    await _note_running(connection, request, active, to_build=max(row["build"] for row in returning))
+    log.info("rollback_started", projection=subject.label, tenants=len(returning))
+    return True
+
+
+async def _note_running(
+    connection: Connection, request: asyncpg.Record, active: list[asyncpg.Record], *, to_build: int
+) -> None:
+    from_build = max((row["build"] for row in active), default=None)
+    shards = len({shard_of(row["tenant_id"]) for row in active})
+    await connection.execute(_RUNNING, request["id"], from_build, to_build, shards)
