@@ -161,7 +161,7 @@ def verify(invocation: Invocation, *, name: str, slug: str | None) -> int:
         found = []
         for one in names:
             with progress(f"verify {one}") as shown:
-                found.append(await verify_projection(installation, one, tenant_id=tenant_id, on_tenant=shown.at))
+                found.append(await verify_projection(installation, one, tenant_id=tenant_id, on_events=shown.at))
         return found
 
     found = invocation.on_servers(work)

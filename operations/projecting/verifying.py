@@ -9,6 +9,7 @@ from operations.servers.installation import Installation
 from projections.registry import PROJECTIONS
 from projections.runtime.catalog import Catalog, ensure_tables
 from projections.verification.cached_rows import CachedRows
+from projections.verification.extra_rows import ExtraRows
 from projections.verification.verify import Verification, Verifier
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.redis.errors import RedisUnavailable
@@ -20,7 +21,7 @@ async def verify_projection(
     name: str,
     *,
     tenant_id: UUID | None = None,
-    on_tenant: Callable[[int, int], None] = lambda _done, _of: None,
+    on_events: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Verification:
     """Compare one projection with a fold of the log, in one store or all; with Redis away, in PostgreSQL only."""
     catalog = Catalog(PROJECTIONS)
@@ -32,12 +33,14 @@ async def verify_projection(
         )
         async with read_pool.acquire() as connection:
             await ensure_tables(connection, catalog)  # where no projector of this release has run yet
+        has_redis = await _is_there(redis)
         verifier = Verifier(
             log_pool=log_pool,
             read_pool=read_pool,
             catalog=catalog,
-            cached_rows=CachedRows(redis) if await _is_there(redis) else None,
-            on_tenant=on_tenant,
+            cached_rows=CachedRows(redis) if has_redis else None,
+            extra_rows=ExtraRows(redis, read_pool) if has_redis else None,
+            on_events=on_events,
         )
         return await verifier.verify(name, tenant_id=tenant_id)
 

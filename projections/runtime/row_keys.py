@@ -36,3 +36,15 @@ def select_as_json(view: View[Any]) -> str:  # Any: views of every row type
         f"SELECT row_to_json(r)::text FROM (SELECT {columns}, t.position FROM {view.table.fullname} t "  # noqa: S608 - names of a Table
         f"WHERE t.tenant_id = $1 AND t.build = $2 AND {conditions}) r"
     )
+
+
+def select_present(view: View[Any]) -> str:  # Any: as above
+    """Which of many keys have a row: $1 the tenant, $2 the build, $3 numbers, then one text array a key column."""
+    arrays = ", ".join(f"${number}::text[]" for number, _ in enumerate(view.key, 4))
+    conditions = " AND ".join(
+        f"t.{name} = wanted.{name}::{view.table.columns[name].type.compile(dialect=_DIALECT)}" for name in view.key
+    )
+    return (
+        f"SELECT wanted.number FROM unnest($3::int[], {arrays}) AS wanted(number, {', '.join(view.key)}) "  # noqa: S608 - names of a Table
+        f"JOIN {view.table.fullname} t ON t.tenant_id = $1 AND t.build = $2 AND {conditions}"
+    )

@@ -1,7 +1,7 @@
 """Folding a tenant's log from the beginning, in memory, keeping one part of the keys at a time."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -78,8 +78,14 @@ class Refolding:
         # What a projection does not handle cannot touch its rows: most of a log need not even be read for most of them.
         self._types = sorted(kind.__name__ for kind in subject.projection.handles)
 
-    async def refold(self, *, until: int, part: KeyPart) -> Refold:
-        """The rows of one part of the keys, as the log up to and including position `until` makes them."""
+    async def refold(self, *, until: int, part: KeyPart, on_position: Callable[[int], None]) -> Refold:
+        """The rows of one part of the keys, as the log up to and including position `until` makes them.
+
+        Args:
+            until: the last position.
+            part: of the keys.
+            on_position: is told how far it is, now and then.
+        """
         rows: dict[RowKey, AnyStoredRow] = {}
         failures: dict[str, str] = {}
         after = 0
@@ -95,6 +101,7 @@ class Refolding:
                 failures["*"] = scanned.stopped[self._tenant_id].error
                 break
             after = stored[-1].position
+            on_position(after)
         return Refold(rows={key: stored_row for (_, key), stored_row in rows.items()}, failures=failures)
 
     def _shown(self, touches: Touches, part: KeyPart) -> Touches:

@@ -13,6 +13,7 @@ from projections.runtime.describing import describe, summary_of
 from projections.runtime.folding import AnyStoredRow
 from projections.runtime.skipping import skips_of
 from projections.verification.cached_rows import CachedRows, CacheMismatch
+from projections.verification.extra_rows import ExtraRow, ExtraRows
 from projections.verification.refolding import KeyPart, Refolding
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import BEGIN_SNAPSHOT, transaction
@@ -22,15 +23,18 @@ _ROWS_IN_MEMORY = 500_000
 _ROWS_PER_FETCH = 2_000
 _MAX_DIFFERENCES = 20
 """The first ones tell what is wrong; a million would only hide it."""
+_MAX_SHOWN_BYTES = 500
 _SNAPSHOT_SECONDS = 3_600.0
 """The snapshot waits, idle, while the log is folded."""
 
-_ACTIVE = """
-SELECT c.tenant_id, c.name, c.version, c.build, c.mode, c.position, c.as_of, c.revision, c.rows, c.parked
-FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
-WHERE (a.name, a.version) = ($1, $2) AND ($3::uuid IS NULL OR a.tenant_id = $3)
-ORDER BY c.tenant_id
+_COLUMNS = "c.tenant_id, c.name, c.version, c.build, c.mode, c.position, c.as_of, c.revision, c.rows, c.parked"
+# What readers see: the active build, and those that were frozen for them.
+_READ = """
+FROM projection.checkpoint c LEFT JOIN read.active_build a USING (tenant_id, name, version, build)
+WHERE (c.name, c.version) = ($1, $2) AND (a.build IS NOT NULL OR c.mode = 'frozen')
 """
+_BUILDS = f"SELECT {_COLUMNS} {_READ} AND ($3::uuid IS NULL OR c.tenant_id = $3) ORDER BY c.tenant_id, c.build"
+_ONE = f"SELECT {_COLUMNS} {_READ} AND (c.tenant_id, c.build) = ($3, $4)"
 _PARKED = """
 SELECT key, first_position FROM projection.parked_key
 WHERE (tenant_id, name, version, build) = ($1, $2, $3, $4) AND key <> '*'
@@ -77,71 +81,113 @@ class Verifier:
         read_pool: Pool,
         catalog: Catalog,
         cached_rows: CachedRows | None,
-        on_tenant: Callable[[int, int], None] = lambda _done, _of: None,
+        extra_rows: ExtraRows | None = None,
+        on_events: Callable[[int, int], None] = lambda _done, _of: None,
     ) -> None:
+        """Bind what stays the same for every projection.
+
+        Args:
+            log_pool: of the write database.
+            read_pool: of the read database.
+            catalog: this release's projections.
+            cached_rows: None where Redis is away.
+            extra_rows: looks for rows in Redis that nothing else has; None not to.
+            on_events: is told how many events have been folded again, of how many.
+        """
         self._log_pool = log_pool
         self._read_pool = read_pool
         self._catalog = catalog
         self._cached_rows = cached_rows
-        self._on_tenant = on_tenant
+        self._extra_rows = extra_rows
+        self._on_events = on_events
 
     async def verify(self, name: str, *, tenant_id: UUID | None = None) -> Verification:
-        """Compare one projection's active builds, of all tenants or one.
+        """Compare one projection's builds that are read, of all tenants or one.
 
         Raises:
             KeyError: this release has no projection of that name.
         """
         subject = self._catalog.subject(name)
-        tenants = await self._tenants(subject, tenant_id)
+        builds = await self._builds(subject, tenant_id)
         found = _Found()
-        for done, tenant in enumerate(tenants):
-            await self._verify_tenant(subject, tenant, found)
-            self._on_tenant(done + 1, len(tenants))
+        progress = _Progress(self._on_events, of=sum(_events(one) for one in builds))
+        for one in builds:
+            await self._verify_build(subject, one, found, progress)
+        if self._extra_rows is not None and subject.projection.view.body is not None:
+            found.add_extra(await self._extra_rows.find(subject, tenant_id=tenant_id))
         return Verification(
             name=subject.name,
             version=subject.version,
             identical=not found.differences,
-            tenants=len(tenants),
+            tenants=len({one.tenant_id for one in builds}),
             rows=found.rows,
             cached_rows=found.cached_rows,
             parked=found.parked,
-            differences=tuple(found.differences[:_MAX_DIFFERENCES]),
+            differences=tuple(found.differences),
         )
 
-    async def _tenants(self, subject: Subject, tenant_id: UUID | None) -> Sequence[UUID]:
+    async def _builds(self, subject: Subject, tenant_id: UUID | None) -> list[Checkpoint]:
         async with transaction(self._read_pool, tenant_id=None) as connection:
-            active = await connection.fetch(_ACTIVE, subject.name, subject.version, tenant_id)
-        return [row["tenant_id"] for row in active]
+            rows = await connection.fetch(_BUILDS, subject.name, subject.version, tenant_id)
+        return [Checkpoint(**dict(row)) for row in rows]
 
-    async def _verify_tenant(self, subject: Subject, tenant_id: UUID, found: "_Found") -> None:
+    async def _verify_build(self, subject: Subject, build: Checkpoint, found: "_Found", progress: "_Progress") -> None:
+        tenant_id = build.tenant_id
         timeout = f"SET LOCAL idle_in_transaction_session_timeout = '{int(_SNAPSHOT_SECONDS)}s'"
         async with transaction(self._read_pool, begin=BEGIN_SNAPSHOT, tenant_id=None, preamble=timeout) as connection:
-            row = await connection.fetchrow(_ACTIVE, subject.name, subject.version, tenant_id)
-            if row is None:
+            row = await connection.fetchrow(_ONE, subject.name, subject.version, tenant_id, build.build)
+            if row is None:  # nobody reads it any more
                 return
             checkpoint = Checkpoint(**dict(row))
             parked = {one["key"]: one["first_position"] for one in await connection.fetch(_PARKED, *checkpoint.id)}
             found.parked += checkpoint.parked
             skips = await skips_of(connection, self._catalog, [tenant_id], name=subject.name)
             refolding = Refolding(self._log_pool, subject, tenant_id, parked_from=parked, skips=skips)
-            parts = 1 + checkpoint.rows // _ROWS_IN_MEMORY
+            parts = _parts(checkpoint)
             for number in range(parts):
                 part = KeyPart(number=number, of=parts)
-                refold = await refolding.refold(until=checkpoint.position, part=part)
+                refold = await refolding.refold(until=checkpoint.position, part=part, on_position=progress.at)
+                progress.add(checkpoint.position)
                 found.rows += len(refold.rows)
-                found.differences += [_failing(tenant_id, key, error) for key, error in refold.failures.items()]
+                found.add([_failing(tenant_id, key, error) for key, error in refold.failures.items()])
                 await self._compare_cache(subject, checkpoint, refold.rows, found)
                 table = _Table(connection=connection, subject=subject, checkpoint=checkpoint)
-                found.differences += await table.compare(part, refold.rows)
+                found.add(await table.compare(part, refold.rows))
 
     async def _compare_cache(
         self, subject: Subject, checkpoint: Checkpoint, folded: dict[Key, AnyStoredRow], found: "_Found"
     ) -> None:
-        if self._cached_rows is None or subject.projection.view.body is None:
+        if self._cached_rows is None or subject.projection.view.body is None or checkpoint.mode == "frozen":
             return
         comparison = await self._cached_rows.compare(subject, checkpoint, folded)
         found.cached_rows += comparison.compared
-        found.differences += [_in_redis(checkpoint.tenant_id, one) for one in comparison.mismatches]
+        found.add([_in_redis(checkpoint.tenant_id, one) for one in comparison.mismatches])
+
+
+def _parts(checkpoint: Checkpoint) -> int:
+    return 1 + checkpoint.rows // _ROWS_IN_MEMORY
+
+
+def _events(checkpoint: Checkpoint) -> int:
+    """How many events verifying it folds."""
+    return _parts(checkpoint) * checkpoint.position
+
+
+class _Progress:
+    """How many events have been folded, over all builds."""
+
+    def __init__(self, on_events: Callable[[int, int], None], *, of: int) -> None:
+        self._on_events = on_events
+        self._done = 0
+        self._of = of
+
+    def at(self, position: int) -> None:
+        """The fold under way has come to this position."""
+        self._on_events(self._done + position, max(self._of, self._done + position))
+
+    def add(self, events: int) -> None:
+        """A fold is done."""
+        self._done += events
 
 
 class _Found:
@@ -152,6 +198,15 @@ class _Found:
         self.cached_rows = 0
         self.parked = 0
         self.differences: list[Difference] = []
+
+    def add(self, differences: Sequence[Difference]) -> None:
+        """Keep them, as far as they will be shown."""
+        self.differences += differences[: _MAX_DIFFERENCES - len(self.differences)]
+
+    def add_extra(self, rows: Sequence[ExtraRow]) -> None:
+        """Rows that Redis has too many, but for those that are wrong in other ways as well."""
+        known = {(one.tenant_id, one.key) for one in self.differences}
+        self.add([_extra(one) for one in rows if (one.tenant_id, one.key) not in known])
 
 
 class _Table:
@@ -212,3 +267,8 @@ def _in_redis(tenant_id: UUID, mismatch: CacheMismatch) -> Difference:
     return Difference(
         tenant_id=tenant_id, key=mismatch.key, column="redis", table=mismatch.stands, fold=mismatch.should
     )
+
+
+def _extra(row: ExtraRow) -> Difference:
+    stands = f"{row.stands[:_MAX_SHOWN_BYTES]!r}"
+    return Difference(tenant_id=row.tenant_id, key=row.key, column="redis", table=stands, fold=None)

@@ -16,6 +16,7 @@ from projections.runtime.catalog import Catalog, ensure_tables
 from projections.runtime.fault_points import Reach, carry_on
 from projections.runtime.leases import Lease, LeaseTimes, acquire, ensure_leases
 from projections.verification.cached_rows import CachedRows
+from projections.verification.extra_rows import ExtraRows
 from projections.verification.verify import Verification, Verifier
 from projections.worker import ProjectorSettings, run_projector
 from shared_kernel.database.pool import Pool, PoolSettings, build_pool
@@ -116,6 +117,7 @@ async def verify(servers: Servers, projections: Sequence[AnyProjection] = PROJEC
             read_pool=runtime.read_pool,
             catalog=runtime.catalog,
             cached_rows=CachedRows(runtime.redis),
+            extra_rows=ExtraRows(runtime.redis, runtime.read_pool),
         )
         return [await verifier.verify(one.view.name) for one in projections]
 

@@ -1,7 +1,8 @@
 """A projector that dies: `python -m tests.system.faulty_worker <fault point> <passage>`, or `poisoned <order>`.
 
 At the named passage of a fault point it kills itself as the kernel would; poisoned, folding that order ends the
-process. It is the worker's own object graph, settings and loops: only what `reach` does, or what is projected, differs.
+process; `failing <order>`, it cannot fold that order, and without a name it can fold them all. It is the worker's own
+object graph, settings and loops: only what `reach` does, or what is projected, differs.
 """
 
 import os
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 
 import uvloop
 
+from projections import order_list
 from projections.registry import PROJECTIONS
 from projections.runtime.catalog import AnyProjection
 from projections.runtime.fault_points import FaultPoint, Reach
@@ -18,9 +20,10 @@ from projections.worker import ProjectorSettings, run_until_signalled
 from shared_kernel.events.orders import OrderPlaced
 from shared_kernel.process import die_with_parent
 from shared_kernel.settings import read_settings
-from tests.builders.tally import tally
+from tests.builders.tally import failing_on, tally
 
 POISONED = "poisoned"
+FAILING = "failing"
 
 
 def dying_at(point: FaultPoint, passage: int) -> Reach:
@@ -49,6 +52,8 @@ def deadly_on(number: str) -> Sequence[AnyProjection]:
 async def _run(settings: ProjectorSettings, kind: str, argument: str) -> None:
     if kind == POISONED:
         await run_until_signalled(settings, projections=deadly_on(argument))
+    elif kind == FAILING:
+        await run_until_signalled(settings, projections=(tally(evolving=failing_on(argument)), order_list.PROJECTION))
     else:
         await run_until_signalled(settings, projections=PROJECTIONS, reach=dying_at(FaultPoint(kind), int(argument)))
 

@@ -85,3 +85,15 @@ async def test_a_wrong_row_in_redis_is_found(store: Servers, damage: bytes) -> N
         client.set(name, damage)
     found = await differences(store)
     assert [(one.key, one.column) for one in found] == [("web", "redis")]
+
+
+@pytest.mark.parametrize("key", ["mail", "a|b", "\\"])
+async def test_a_row_that_only_redis_has_is_found(store: Servers, key: str) -> None:
+    """Readers would be shown it, though no event made it; a deleted row's tombstone is none."""
+    with redis.Redis.from_url(store.redis_url, socket_timeout=5) as client:
+        mark = client.hget(TenantKeys(STORE).state_key(), "i").decode()
+        for name, value in ((key, b'1|{"copies":7}'), ("gone", b"1|")):
+            row = TenantKeys(STORE).row_key(incarnation=mark, projection="tally", version=1, build=1, row_key=name)
+            client.set(row, value)
+    found = await differences(store)
+    assert [(one.key, one.column, one.fold) for one in found] == [(key, "redis", None)]
