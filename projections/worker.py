@@ -8,6 +8,7 @@ restarted with backoff when Redis goes away; the drains go on projecting into Po
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
@@ -23,7 +24,7 @@ from projections.runtime.drain import DrainParts
 from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.fault_points import Reach, carry_on
 from projections.runtime.jobs import run_jobs
-from projections.runtime.leases import LEASE_SECONDS, LeaseTimes, ensure_leases, session_name
+from projections.runtime.leases import LEASE_SECONDS, LeaseTimes, Probe, announce, ensure_leases, session_name
 from projections.runtime.news import News
 from projections.runtime.progress import Progress
 from projections.runtime.requests import run_requests
@@ -130,14 +131,20 @@ async def run_projector(
 ) -> None:
     """Project until cancelled or until a part ends that should not."""
     async with projector_parts(settings, projections=projections, reach=reach) as parts:
-        health = Health(_checks(parts))
+        health, host = Health(_checks(parts)), settings.probe_host
         async with (
-            serve_probe(port=settings.probe_port, host=settings.probe_host, health=health, metrics=parts.metrics),
+            serve_probe(port=settings.probe_port, host=host, health=health, metrics=parts.metrics) as port,
             asyncio.TaskGroup() as group,
         ):
-            log.info("projector_started", worker_id=str(parts.worker_id), projections=len(projections))
+            await _announce(parts, host, port)
+            log.info("projector_started", worker_id=str(parts.worker_id), projections=len(projections), probe=port)
             for part in _loops(settings, parts):
                 group.create_task(part)
+
+
+async def _announce(parts: ProjectorParts, host: str, port: int) -> None:
+    async with parts.drains.read_pool.acquire() as connection:
+        await announce(connection, parts.worker_id, Probe(machine=socket.gethostname(), host=host, port=port))
 
 
 def _loops(settings: ProjectorSettings, parts: ProjectorParts) -> list[Coroutine[None, None, None]]:

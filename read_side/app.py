@@ -21,6 +21,7 @@ from read_side.query_execution.table import told_as_unavailable
 from read_side.query_execution.waiting import DEFAULT_MAX_WAITERS
 from read_side.routes import ROUTES
 from read_side.store_origins.queries import is_known_origin
+from read_side.views import VIEWS
 from shared_kernel.access.principals import Principal, PrincipalCache
 from shared_kernel.access.revocations import Revocations
 from shared_kernel.clock import Clock, system_clock
@@ -30,7 +31,10 @@ from shared_kernel.http.app_factory import Application, build_app
 from shared_kernel.http.authentication import Authentication
 from shared_kernel.http.cors import IsKnownOrigin
 from shared_kernel.http.door import DoorSettings
-from shared_kernel.http.health import Check, Health
+from shared_kernel.http.health import Check, Detail, Health
+from shared_kernel.monitor.exporting import WatchCollector
+from shared_kernel.monitor.looking import Version
+from shared_kernel.monitor.watching import Watch
 from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.observability.metrics import Metrics
 from shared_kernel.rate_limits.limiter import LocalShare
@@ -42,6 +46,8 @@ API_PATH: Final = "/api/v1"
 _READ_POOL_SIZE: Final = 10
 _HEAD_POOL_SIZE: Final = 2
 """Each tenant's head is asked for once in five seconds at most, and by one request at a time."""
+_WATCH_POOL_SIZE: Final = 1
+"""Of its own, on either database: it must see when requests have taken every other connection."""
 
 _CANCELLATIONS: Final = 20
 _CANCEL_SECONDS: Final = 0.1
@@ -90,6 +96,7 @@ class ReadApiParts(msgspec.Struct, frozen=True, kw_only=True):
     read_pool: Pool
     redis: MultiplexedRedis
     queries: Queries
+    watch: Watch
     principals: SingleFlight[Principal | None]
     origins: SingleFlight[bool]
 
@@ -106,6 +113,11 @@ class _Running:
         if self._parts is None:
             raise UnavailableError("the server is starting or ending; try again")
         return self._parts
+
+    @property
+    def watch(self) -> Watch | None:
+        """Who looks whether events become visible; None outside the application's lifetime."""
+        return None if self._parts is None else self._parts.watch
 
     @asynccontextmanager
     async def opened(
@@ -143,7 +155,22 @@ async def read_api_parts(
         stack.push_async_callback(principals.aclose)
         origins: SingleFlight[bool] = SingleFlight()
         stack.push_async_callback(origins.aclose)
-        yield ReadApiParts(read_pool=read_pool, redis=redis, queries=queries, principals=principals, origins=origins)
+        watch = await _watch(settings, redis, stack)
+        yield ReadApiParts(
+            read_pool=read_pool, redis=redis, queries=queries, watch=watch, principals=principals, origins=origins
+        )
+
+
+async def _watch(settings: ReadApiSettings, redis: MultiplexedRedis, stack: AsyncExitStack) -> Watch:
+    """The watch of this process, at work until the stack closes."""
+    read_pool = await stack.enter_async_context(_pool(settings.read_database_url, _WATCH_POOL_SIZE))
+    write_pool = None
+    if settings.write_database_url is not None:
+        write_pool = await stack.enter_async_context(_pool(settings.write_database_url, _WATCH_POOL_SIZE))
+    versions = [Version(name=one.name, version=one.version) for one in VIEWS]
+    watch = Watch(write_pool=write_pool, read_pool=read_pool, redis=redis, versions=versions)
+    stack.push_async_callback(_cancel, asyncio.create_task(watch.run(), name="watch"))
+    return watch
 
 
 def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) -> Application:
@@ -174,6 +201,8 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
         async with running.opened(settings, overrides, revocations):
             yield
 
+    metrics = Metrics()
+    metrics.registry.register(WatchCollector(lambda: running.watch))
     return build_app(
         [Router(API_PATH, route_handlers=[*overrides.routes]), *contract_routes()],
         door=DoorSettings(
@@ -181,7 +210,7 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
             processes=settings.processes,
             trusted_proxies=tuple(part.strip() for part in settings.trusted_proxies.split(",") if part.strip()),
         ),
-        metrics=Metrics(),
+        metrics=metrics,
         health=_health(running),
         authentication=Authentication(
             authenticate=principal_of_key, cache=cache, secret_key=settings.secret_key, clock=overrides.clock
@@ -214,9 +243,15 @@ def _health(running: _Running) -> Health:
         if not running.parts.redis.connected:
             await database()
 
+    def details() -> tuple[Detail, ...]:
+        # No check: without a projector this process still answers, and says how old its answers are.
+        verdict = running.parts.watch.verdict
+        return (Detail(name="projecting", status="green" if verdict.is_green else "red", says=verdict.text),)
+
     return Health(
         [Check(name="read_database_or_redis", run=database_or_redis)],
         startup=[Check(name="read_database", run=database)],
+        details=details,
     )
 
 

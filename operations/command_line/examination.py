@@ -1,23 +1,25 @@
 """`shelfwise doctor`: every question asked for itself, so that one dead server does not hide what the others say."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 import msgspec
 
 from migrations.apply import pending
 from operations.in_house import pool_as
-from operations.projecting.state import ProjectionStatus, statuses, work
+from operations.projecting.probing import ask_probe
+from operations.projecting.state import ProjectionStatus, probes, statuses, work
 from operations.servers.installation import Installation
 from projections.registry import PROJECTIONS
+from shared_kernel.database.pool import Pool
 from shared_kernel.database.roles import DatabaseRole
+from shared_kernel.monitor.judging import STALLED_SECONDS, Judge
+from shared_kernel.monitor.looking import Version, look
 from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 
-LAG_FAULT_SECONDS = 30.0
-"""A projector that lives shows an event within a second; one that is rebuilding everything still within this."""
 _CHECK_TIMEOUT_SECONDS = 20.0
 _CONNECT_TIMEOUT_SECONDS = 5.0
 _EXPECTED = (
@@ -53,6 +55,7 @@ async def examine(installation: Installation) -> Examination:
         "redis": _redis,
         "migrations": _migrations,
         "projectors": _projectors,
+        "probes": _probes,
         "lag": _lag,
         "parked keys": _parked,
     }
@@ -118,17 +121,32 @@ async def _projectors(installation: Installation) -> tuple[bool, str]:
     return now.owned_shards == now.shards, seen
 
 
+async def _probes(installation: Installation) -> tuple[bool, str]:
+    async with pool_as(DatabaseRole.OPERATOR, installation, read=True, size=1) as read_pool:
+        addresses = await probes(read_pool)
+    asked = await asyncio.gather(*(ask_probe(one) for one in addresses))
+    red = [one.says for one in asked if not one.ok]
+    return not red, "; ".join(red) or f"{len(asked)} of {len(asked)} answer and are well" if asked else "none to ask"
+
+
 async def _lag(installation: Installation) -> tuple[bool, str]:
-    found = await _statuses(installation)
-    behind = [one for one in found if one.lag_events]
-    if not behind:
-        return True, f"{len(found)} projections show everything there is"
-    worst = max(behind, key=lambda one: one.lag_seconds)
-    detail = (
-        f"{len(behind)} of {len(found)} projections are behind; the oldest event is {worst.lag_seconds:.1f} s old"
-        f" ({worst.name}, {worst.lag_events:,} events)"
+    """Where somebody is behind, a second look tells a backlog from a standstill."""
+    versions = [Version(name=one.view.name, version=one.view.version) for one in PROJECTIONS]
+    judge = Judge()
+    async with _operator_pools(installation) as (write_pool, read_pool):
+        sight = await look(write_pool, read_pool, versions, within_seconds=_CHECK_TIMEOUT_SECONDS)
+        judge.judge(sight)
+        behind = [one for one in sight.projections if one.behind]
+        if not behind:
+            return True, f"{len(sight.projections)} projections show everything there is"
+        await asyncio.sleep(STALLED_SECONDS)
+        verdict = judge.judge(await look(write_pool, read_pool, versions, within_seconds=_CHECK_TIMEOUT_SECONDS))
+    worst = max((lag for one in behind for lag in one.worst), key=lambda lag: lag.lag_seconds)
+    moving = (
+        f"{len(behind)} of {len(sight.projections)} projections were behind, and move; the oldest event was"
+        f" {worst.lag_seconds:.1f} s old (store {worst.tenant_id}, {worst.lag_events:,} events)"
     )
-    return worst.lag_seconds <= LAG_FAULT_SECONDS, detail
+    return verdict.is_green, moving if verdict.is_green else verdict.text
 
 
 async def _parked(installation: Installation) -> tuple[bool, str]:
@@ -140,7 +158,13 @@ async def _parked(installation: Installation) -> tuple[bool, str]:
 
 async def _statuses(installation: Installation) -> list[ProjectionStatus]:
     wanted = [(one.view.name, one.view.version) for one in PROJECTIONS]
+    async with _operator_pools(installation) as (write_pool, read_pool):
+        return await statuses(write_pool, read_pool, wanted)
+
+
+@asynccontextmanager
+async def _operator_pools(installation: Installation) -> AsyncIterator[tuple[Pool, Pool]]:
     async with AsyncExitStack() as stack:
         write_pool = await stack.enter_async_context(pool_as(DatabaseRole.OPERATOR, installation, read=False, size=1))
         read_pool = await stack.enter_async_context(pool_as(DatabaseRole.OPERATOR, installation, read=True, size=1))
-        return await statuses(write_pool, read_pool, wanted)
+        yield write_pool, read_pool

@@ -22,6 +22,7 @@ class UpAndRunning(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str
     pid: int
+    probes: tuple[str, ...]
     stores: tuple[DemoStore, ...]
 
 
@@ -54,9 +55,10 @@ def up(invocation: Invocation, *, demo: bool, port: int, workers: int, seed: int
 
 
 def _announce(invocation: Invocation, site: Site, stores: tuple[DemoStore, ...]) -> None:
-    answer = UpAndRunning(url=site.url, pid=os.getpid(), stores=stores)
+    answer = UpAndRunning(url=site.url, pid=os.getpid(), probes=site.probes, stores=stores)
     lines = [f"\nShelfWise is up: {site.url}   (Ctrl-C ends it)\n"]
     lines += [f"  {store.name:<20} {store.currency}   owner's key  {store.key}" for store in stores]
+    lines += [f"  projector's probe: {probe}/health/ready and {probe}/metrics" for probe in site.probes]
     if stores:
         lines += ["\nTry:\n", *(f"  {line}\n" for line in _curl_lines(site, stores[0]))]
     else:

@@ -11,7 +11,8 @@ import msgspec
 from operations.command_line.migrating import migrate_installation
 from operations.errors import CommandFailed
 from operations.in_house import pool_as
-from operations.projecting.state import work
+from operations.projecting.probing import probe_url
+from operations.projecting.state import probes, work
 from operations.servers.installation import Installation
 from operations.servers.ports import choose_port
 from operations.up.children import Child, ChildSpec, end_in_order
@@ -28,10 +29,11 @@ _LOG_VARIABLES: Mapping[str, str] = {"SHELFWISE_LOG_LEVEL": "warning", "SHELFWIS
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """What runs once `up` is ready."""
+    """What runs once `up` is ready; each projector's probe is known then."""
 
     installation: Installation
     port: int
+    probes: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -104,16 +106,16 @@ async def _watch_servers(installation: Installation) -> None:
 
 
 async def _act(site: Site, when_ready: Callable[[Site], Awaitable[None]]) -> None:
-    await _wait_until_ready(site)
-    await when_ready(site)
+    await when_ready(msgspec.structs.replace(site, probes=await _probes_once_ready(site)))
 
 
-async def _wait_until_ready(site: Site) -> None:
+async def _probes_once_ready(site: Site) -> tuple[str, ...]:
     try:
         async with asyncio.timeout(_READY_TIMEOUT_SECONDS):
             await _until(lambda: _api_is_ready(site))
             async with pool_as(DatabaseRole.OPERATOR, site.installation, read=True, size=1) as read_pool:
                 await _until(lambda: _shards_are_held(read_pool))
+                return tuple(probe_url(one) for one in await probes(read_pool))
     except TimeoutError:
         message = f"not ready within {_READY_TIMEOUT_SECONDS:.0f} s: `shelfwise doctor` says what is missing"
         raise CommandFailed(message) from None

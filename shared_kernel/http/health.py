@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 import structlog
@@ -34,11 +34,24 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(message)
 
 
+class Detail(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that requests do not need, and people want to know of: red, it takes no process out of service."""
+
+    name: str
+    status: Literal["green", "red"]
+    says: str
+
+
+Details: TypeAlias = Callable[[], tuple[Detail, ...]]
+"""Answers at once, from what is known already."""
+
+
 class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Green, with the names of what was looked at."""
+    """Green, with the names of what was looked at, and what is known beside."""
 
     status: str = "ok"
     checks: tuple[str, ...] = ()
+    details: tuple[Detail, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class NotReadyError(UnavailableError):
@@ -74,11 +87,17 @@ class Health:
     """The checks of one process, run together, each within its bound."""
 
     def __init__(
-        self, checks: Sequence[Check] = (), *, startup: Sequence[Check] = (), draining: Draining | None = None
+        self,
+        checks: Sequence[Check] = (),
+        *,
+        startup: Sequence[Check] = (),
+        details: Details | None = None,
+        draining: Draining | None = None,
     ) -> None:
-        """Take what readiness needs, and what must have been there once before it counts as started."""
+        """Take what readiness needs, what must have been there once to count as started, and what else to tell."""
         self._checks = tuple(checks)
         self._startup = tuple(startup) or self._checks
+        self._details = details
         self.draining = draining or Draining()
         self._has_started = False
         self._red: frozenset[str] = frozenset()
@@ -91,7 +110,8 @@ class Health:
         """
         if self.draining.is_on:
             raise NotReadyError(["draining"])
-        return await self._report(self._checks)
+        report = await self._report(self._checks)
+        return report if self._details is None else msgspec.structs.replace(report, details=self._details())
 
     async def started(self) -> HealthReport:
         """Say that everything needed was there once; afterwards nothing is asked again.
