@@ -26,7 +26,7 @@ async def migrate(*, write_admin_url: str, read_admin_url: str, role_passwords: 
     Args:
         write_admin_url: of a user that may create roles and schemas.
         read_admin_url: the same for the read database, which may be another server.
-        role_passwords: what the four login roles log in with from now on.
+        role_passwords: what the login roles log in with from now on.
     """
     for history, url in (("write", write_admin_url), ("read", read_admin_url)):
         administrator = await asyncpg.connect(url)

@@ -1,4 +1,4 @@
-"""Cluster-wide roles: four that log in and own nothing, two that own and cannot log in."""
+"""Cluster-wide roles: five that log in and own nothing, two that own and cannot log in."""
 
 import base64
 import hashlib
@@ -43,6 +43,8 @@ async def _ensure_roles(connection: asyncpg.Connection, passwords: RolePasswords
         await connection.execute(f"ALTER ROLE {role.value} LOGIN PASSWORD '{verifier}'")
     await connection.execute(f"GRANT {OWNER}, {GATEKEEPER} TO CURRENT_USER")
     await connection.execute(f"GRANT {GATEKEEPER} TO {OWNER}")
+    # Acting for a store, a reaction may do what a command may, and by the same policies.
+    await connection.execute(f"GRANT {DatabaseRole.WRITE_API.value} TO {DatabaseRole.REACTIONS.value}")
     database = await connection.fetchval("SELECT quote_ident(current_database())")
     await connection.execute(f"GRANT CREATE ON DATABASE {database} TO {OWNER}")
     await connection.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")

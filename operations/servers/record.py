@@ -32,7 +32,7 @@ def read_or_make_record(data_dir: Path) -> Record:
     """
     path = data_dir / RECORD_FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
+        return _completed(data_dir, path.read_bytes())
     except FileNotFoundError:
         record = _new_record()
         write_record(data_dir, record)
@@ -40,6 +40,17 @@ def read_or_make_record(data_dir: Path) -> Record:
     except msgspec.MsgspecError as error:
         message = f"{path} is damaged ({error}): restore it, or choose another data folder (--data)"
         raise InstallationUnusable(message) from error
+
+
+def _completed(data_dir: Path, stored: bytes) -> Record:
+    """The record, with a password for every role that this release has and the one that wrote it had not."""
+    fields = msgspec.json.decode(stored, type=dict[str, object])
+    known = msgspec.convert(fields.get("role_passwords"), dict[str, str])
+    missing = {role: secrets.token_hex(24) for role in RolePasswords.__struct_fields__ if role not in known}
+    record = msgspec.convert({**fields, "role_passwords": {**known, **missing}}, Record)
+    if missing:
+        write_record(data_dir, record)
+    return record
 
 
 def write_record(data_dir: Path, record: Record) -> None:
@@ -60,6 +71,7 @@ def _new_record() -> Record:
             write_api=secrets.token_hex(24),
             read_api=secrets.token_hex(24),
             projector=secrets.token_hex(24),
+            reactions=secrets.token_hex(24),
             operator=secrets.token_hex(24),
         ),
         postgres_password=secrets.token_hex(24),

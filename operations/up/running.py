@@ -62,21 +62,23 @@ async def run_until_stopped(
     """
     await migrate_installation(installation)
     site = Site(installation=installation, port=_free_port(port))
-    api, projectors = Child(_api(site)), [Child(_projector(installation, number)) for number in range(1, workers + 1)]
+    api, reactions = Child(_api(site)), Child(_reactions(installation))
+    projectors = [Child(_projector(installation, number)) for number in range(1, workers + 1)]
+    children = (api, reactions, *projectors)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     conducting = asyncio.create_task(_conduct(site, when_ready, stop), name="conductor")
     watching = asyncio.create_task(_watch_servers(installation), name="servers")
-    supervising = [asyncio.create_task(child.keep_running(), name=child.spec.name) for child in (api, *projectors)]
+    supervising = [asyncio.create_task(child.keep_running(), name=child.spec.name) for child in children]
     try:
         done, _ = await asyncio.wait({conducting, watching, *supervising}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         conducting.cancel()
         watching.cancel()
         await asyncio.gather(conducting, watching, return_exceptions=True)
-        await end_in_order([[api], projectors])
+        await end_in_order([[api], [reactions, *projectors]])
         await asyncio.gather(*supervising, return_exceptions=True)
     for task in done:
         task.result()
@@ -169,6 +171,18 @@ def _projector(installation: Installation, number: int) -> ChildSpec:
             **_common(installation),
             "SHELFWISE_WRITE_DATABASE_URL": _as(DatabaseRole.PROJECTOR, installation.write_database_url, installation),
             "SHELFWISE_READ_DATABASE_URL": _as(DatabaseRole.PROJECTOR, installation.read_database_url, installation),
+            "SHELFWISE_PROBE_PORT": "0",
+        },
+    )
+
+
+def _reactions(installation: Installation) -> ChildSpec:
+    return ChildSpec(
+        name="reactions",
+        module="write_side.worker",
+        variables={
+            **_common(installation),
+            "SHELFWISE_WRITE_DATABASE_URL": _as(DatabaseRole.REACTIONS, installation.write_database_url, installation),
             "SHELFWISE_PROBE_PORT": "0",
         },
     )

@@ -12,6 +12,7 @@ class DatabaseRole(StrEnum):
     WRITE_API = "shelfwise_write_api"
     READ_API = "shelfwise_read_api"
     PROJECTOR = "shelfwise_projector"
+    REACTIONS = "shelfwise_reactions"
     OPERATOR = "shelfwise_operator"
 
 
@@ -21,6 +22,7 @@ class RolePasswords(msgspec.Struct, frozen=True, kw_only=True):
     write_api: str
     read_api: str
     projector: str
+    reactions: str
     operator: str
 
     def of(self, role: DatabaseRole) -> str:
@@ -32,6 +34,8 @@ class RolePasswords(msgspec.Struct, frozen=True, kw_only=True):
                 return self.read_api
             case DatabaseRole.PROJECTOR:
                 return self.projector
+            case DatabaseRole.REACTIONS:
+                return self.reactions
             case DatabaseRole.OPERATOR:
                 return self.operator
 

@@ -12,9 +12,16 @@ ROOMS = ("migrations", "operations", "projections", "read_side", "shared_kernel"
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 # Who ends a transaction for good. Migrations and the tests stand outside the running system.
-_MAY_COMMIT = ("write_side/command_execution", "projections/runtime", "migrations/", "tests/")
+_MAY_COMMIT = ("write_side/command_execution", "write_side/reactions/", "projections/runtime", "migrations/", "tests/")
 # Who reaches the database without naming a tenant: the ways themselves, and what works across tenants.
-_MAY_CROSS_TENANTS = ("shared_kernel/database/", "projections/", "operations/", "migrations/", "tests/")
+_MAY_CROSS_TENANTS = (
+    "shared_kernel/database/",
+    "write_side/reactions/",
+    "projections/",
+    "operations/",
+    "migrations/",
+    "tests/",
+)
 # Whose SQL is built from a schema and not from data: both sides' runtimes, DDL, and the servers' own administration.
 _MAY_BUILD_SQL = ("projections/runtime/", "read_side/query_execution/", "migrations/", "operations/servers/", "tests/")
 
@@ -74,7 +81,7 @@ def check_file(path: Path, checkout: Path) -> list[Finding]:
 
 
 def stray_commit(source: Source) -> Iterator[Finding]:
-    """Only command execution and the projection runtime commit: everything else is part of their transaction."""
+    """Only command execution and the two runtimes commit: everything else is part of their transaction."""
     if source.is_in(_MAY_COMMIT):
         return
     for node in _code(source.tree):

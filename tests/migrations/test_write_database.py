@@ -16,6 +16,7 @@ import shared_kernel.log.tables
 import write_side.catalog.tables
 import write_side.inventory.tables
 import write_side.orders.tables
+import write_side.reactions.tables
 import write_side.tenants.tables
 from migrations.apply import migrate, pending
 from shared_kernel.database.metadata import WRITE_METADATA
@@ -31,9 +32,10 @@ TABLE_MODULES = (
     write_side.catalog.tables,
     write_side.inventory.tables,
     write_side.orders.tables,
+    write_side.reactions.tables,
     write_side.tenants.tables,
 )
-SCHEMAS = ("write", "log", "access", "operations")
+SCHEMAS = ("write", "log", "access", "operations", "reaction")
 _TENANT_TABLES = """
 SELECT n.nspname || '.' || c.relname AS name, c.relrowsecurity, c.relforcerowsecurity,
        (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant_isolation') AS policies

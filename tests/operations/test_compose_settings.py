@@ -14,6 +14,7 @@ from projections.worker import ProjectorSettings
 from read_side.app import ReadApiSettings
 from shared_kernel.settings import read_settings
 from write_side.app import WriteApiSettings
+from write_side.worker import ReactionsSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # YAML has no schema here; test_containers.py holds the file against the published one.
@@ -23,6 +24,7 @@ SETTINGS_OF: dict[str, type[msgspec.Struct]] = {
     "write-api": WriteApiSettings,
     "read-api": ReadApiSettings,
     "projector": ProjectorSettings,
+    "reactions": ReactionsSettings,
 }
 
 

@@ -21,7 +21,7 @@ ROLE_OF = {
     "projector": "shelfwise_projector",
     "migrate": "postgres",
 }
-SERVICES = {"postgres", "valkey", "migrate", "write-api", "read-api", "projector", "gateway"}
+SERVICES = {"postgres", "valkey", "migrate", "write-api", "read-api", "projector", "reactions", "gateway"}
 
 
 @pytest.fixture(scope="module")

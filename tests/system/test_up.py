@@ -54,7 +54,7 @@ def test_both_sides_answer_on_one_port_and_end_with_ctrl_c(servers: Servers, tmp
         assert (status, [one["name"] for one in listed["data"]]) == (200, ["Quay"])
         assert {one["ok"] for one in shelfwise.answer("doctor")["checks"]} == {True}
         family = children_of(up.process.pid)
-        assert len(family) == 3
+        assert len(family) == 4
         assert up.end() == 0
         wait_until_gone(family)
 
@@ -86,7 +86,7 @@ async def test_a_projection_is_seen_rebuilt_and_verified(servers: Servers, tmp_p
 
 
 async def test_a_killed_child_comes_back(servers: Servers, tmp_path: Path) -> None:
-    """Kill -9 of the API and of the projector: ready again, with other processes."""
+    """Kill -9 of the API and of both workers: ready again, with other processes."""
     shelfwise = on_servers(servers, tmp_path)
     with shelfwise.up() as up:
         before = children_of(up.process.pid)
@@ -95,19 +95,19 @@ async def test_a_killed_child_comes_back(servers: Servers, tmp_path: Path) -> No
         wait_until_gone(before)
 
         async def seen() -> bool:
-            return len(set(children_of(up.process.pid)) - set(before)) == 2 and await _is_ready(up)
+            return len(set(children_of(up.process.pid)) - set(before)) == 3 and await _is_ready(up)
 
         await eventually(seen, within_seconds=60)
 
 
 def test_kill_9_leaves_no_process_behind(reachable_folder: Path) -> None:
-    """The API, the projector, PostgreSQL and Valkey all end when `up` is gone without a word."""
+    """The API, both workers, PostgreSQL and Valkey all end when `up` is gone without a word."""
     shelfwise = CommandLine(reachable_folder / "data", {})
     with shelfwise.up() as up:
         ours = [up.process.pid, *children_of(up.process.pid)]
         keeper = _keeper_of(reachable_folder)
         keepers_servers = children_of(keeper)
-        assert (len(ours), len(keepers_servers)) == (3, 2)
+        assert (len(ours), len(keepers_servers)) == (4, 2)
         family = [*ours, keeper, *keepers_servers]
         os.kill(up.process.pid, signal.SIGKILL)
         wait_until_gone(family, within_seconds=40)

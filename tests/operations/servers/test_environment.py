@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from operations.servers.environment import external_urls
@@ -19,6 +20,7 @@ SECRETS = {
     "SHELFWISE_PASSWORD_WRITE_API": "w",
     "SHELFWISE_PASSWORD_READ_API": "r",
     "SHELFWISE_PASSWORD_PROJECTOR": "p",
+    "SHELFWISE_PASSWORD_REACTIONS": "a",
     "SHELFWISE_PASSWORD_OPERATOR": "o",
 }
 
@@ -48,6 +50,20 @@ def test_with_urls_alone_the_folder_keeps_the_secrets(tmp_path: Path) -> None:
     with open_installation(tmp_path / "data", environment=URLS) as second:
         assert second == first
     assert (tmp_path / "data" / RECORD_FILE).exists()
+
+
+def test_a_folder_of_an_older_release_gets_the_secrets_that_are_new(tmp_path: Path) -> None:
+    """A role that it did not know has a password from now on; the others keep theirs."""
+    with open_installation(tmp_path / "data", environment=URLS) as first:
+        record = tmp_path / "data" / RECORD_FILE
+    older = msgspec.json.decode(record.read_bytes())
+    del older["role_passwords"]["reactions"]
+    record.write_bytes(msgspec.json.encode(older))
+    with open_installation(tmp_path / "data", environment=URLS) as second:
+        assert second.role_passwords.projector == first.role_passwords.projector
+        assert second.role_passwords.reactions
+    with open_installation(tmp_path / "data", environment=URLS) as third:
+        assert third == second
 
 
 def test_one_secret_from_the_environment_replaces_that_one(tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""Reactions in one process: what follows from an event happens once, in order, and holds nobody else up."""
+
+from collections import Counter
+from uuid import UUID
+
+import pytest
+
+from shared_kernel.events.orders import OrderPlaced
+from tests.builders.reacting import opened_for, opened_once_for, opening, running_reactions
+from tests.builders.write_side import WriteSide
+from tests.eventually import eventually
+from write_side.reactions.parking import MAX_ATTEMPTS
+
+PARKED = "SELECT reaction, state, attempts, first_position, error FROM reaction.parked_key"
+
+
+class Store:
+    """A store with copies to sell."""
+
+    def __init__(self, side: WriteSide, location: UUID, edition: UUID) -> None:
+        self.side = side
+        self._shelf = location, edition
+
+    async def order(self, quantity: int = 1) -> str:
+        """Sell copies; the order's number."""
+        location, edition = self._shelf
+        return (await self.side.place(location, [(edition, quantity)])).number
+
+
+async def stocked(side: WriteSide) -> Store:
+    """The same store, with copies to sell."""
+    location, edition = await side.location(), await side.edition()
+    await side.receive(location, edition, 500)
+    return Store(side, location, edition)
+
+
+class Poison:
+    """Fails for orders of seven copies, until it is healed."""
+
+    def __init__(self) -> None:
+        self.is_healed = False
+
+    def __call__(self, order: OrderPlaced) -> None:
+        """Raise for some."""
+        if order.item_count == 7 and not self.is_healed:
+            message = "a customer's name that no log may show"
+            raise ValueError(message)
+
+
+@pytest.fixture
+async def store(write_side: WriteSide) -> Store:
+    """One store, before any reaction is known."""
+    return await stocked(write_side)
+
+
+async def test_a_reaction_begins_where_it_says(store: Store) -> None:
+    """One at the head does not repeat the past, one at the beginning does; a later store is followed from its start."""
+    old = await store.order()
+    servers = store.side.servers
+    past, future = opening(name="past", begins="beginning"), opening(name="future", begins="head")
+    async with running_reactions(servers, past, future):
+        await opened_once_for(store.side, [old])
+        late = await stocked(store.side.as_tenant(await store.side.another_store()))
+        new, first = await store.order(), await late.order()
+
+        async def seen() -> tuple[Counter[str], Counter[str]]:
+            return await opened_for(store.side), await opened_for(late.side)
+
+        await eventually(seen, lambda found: found == (Counter({old: 1, new: 2}), Counter({first: 2})))
+
+
+async def test_what_a_command_of_a_reaction_records_says_why(store: Store) -> None:
+    """The actor is the reaction; positions are gapless."""
+    async with running_reactions(store.side.servers, opening()):
+        number = await store.order()
+        await opened_once_for(store.side, [number])
+    log = await store.side.log()
+    assert [one.position for one in log] == list(range(1, len(log) + 1))
+    assert [one.metadata["actor"] for one in log if one.payload.get("name") == number] == ["opening"]
+
+
+async def test_a_poisoned_event_holds_nobody_up_and_is_retried(store: Store) -> None:
+    """Other orders and stores flow; the error's text, which may be a person's data, is nowhere; healed, it follows."""
+    poison = Poison()
+    other = await stocked(store.side.as_tenant(await store.side.another_store()))
+    async with running_reactions(store.side.servers, opening(before=poison)):
+        before, poisoned, after = await store.order(), await store.order(7), await store.order()
+        elsewhere = await other.order()
+        await opened_once_for(store.side, [before, after])
+        await opened_once_for(other.side, [elsewhere])
+
+        async def parked() -> list[tuple[str, int]]:
+            return [(row["state"], row["attempts"]) for row in await store.side.as_administrator(PARKED)]
+
+        await eventually(parked, lambda rows: [row[1] >= 2 for row in rows] == [True])
+        (row,) = await store.side.as_administrator(PARKED)
+        assert row["error"].startswith("ValueError")
+        assert "customer" not in row["error"]
+        poison.is_healed = True
+        await opened_once_for(store.side, [before, poisoned, after])
+        await eventually(parked, lambda rows: not rows)
+
+
+async def test_a_dead_key_waits_for_an_operator(store: Store) -> None:
+    """Its attempts used up, it is tried only once somebody says so."""
+    poison = Poison()
+    async with running_reactions(store.side.servers, opening(before=poison)):
+        poisoned = await store.order(7)
+
+        async def state() -> list[str]:
+            hurry = "UPDATE reaction.parked_key SET next_attempt_at = now() WHERE state = 'retrying' RETURNING attempts"
+            await store.side.as_administrator(hurry)
+            return [row["state"] for row in await store.side.as_administrator(PARKED)]
+
+        await eventually(state, lambda rows: rows == ["dead"])
+        (row,) = await store.side.as_administrator(PARKED)
+        assert row["attempts"] == MAX_ATTEMPTS
+        poison.is_healed = True
+        retry = "UPDATE reaction.parked_key SET state = 'retrying', attempts = 0, next_attempt_at = now()"
+        await store.side.as_administrator(retry)
+        await opened_once_for(store.side, [poisoned])
+
+
+async def test_two_workers_share_the_shards(store: Store) -> None:
+    """Both react, and each order has one effect."""
+    servers = store.side.servers
+    stores = [store] + [await stocked(store.side.as_tenant(await store.side.another_store())) for _ in range(3)]
+    async with running_reactions(servers, opening()), running_reactions(servers, opening()):
+
+        async def owners() -> set[UUID]:
+            rows = await store.side.as_administrator("SELECT owner FROM reaction.lease")
+            return {row["owner"] for row in rows}
+
+        await eventually(owners, lambda found: len(found) == 2 and None not in found)
+        numbers = [[await one.order() for _ in range(5)] for one in stores]
+        for one, placed in zip(stores, numbers, strict=True):
+            await opened_once_for(one.side, placed)
