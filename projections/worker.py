@@ -23,6 +23,7 @@ from projections.runtime.catalog import AnyProjection, Catalog, ensure_tables
 from projections.runtime.drain import DrainParts
 from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.fault_points import Reach, carry_on
+from projections.runtime.indexing import run_indexing
 from projections.runtime.jobs import run_jobs
 from projections.runtime.leases import LEASE_SECONDS, LeaseTimes, Probe, announce, ensure_leases, session_name
 from projections.runtime.news import News
@@ -153,6 +154,7 @@ def _loops(settings: ProjectorSettings, parts: ProjectorParts) -> list[Coroutine
         listen(settings.redis_url, parts.keeper.wake),
         run_jobs(settings.redis_url, parts.keeper.wake),
         run_requests(parts.drains, parts.keeper),
+        run_indexing(parts.drains, lambda: parts.keeper.held),
     ]
 
 

@@ -1,4 +1,4 @@
-"""`shelfwise projections`: list, status, rebuild, verify."""
+"""`shelfwise projections`: list, status, rebuild, verify, explain."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import click
 import msgspec
 
+from operations.command_line.explaining import explain
 from operations.command_line.invocation import EXIT_FAULT, Invocation, command, table
 from operations.command_line.progress import progress
 from operations.in_house import pool_as
@@ -74,7 +75,10 @@ class Verifications(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.group()
 def projections() -> None:
-    """See how far the read tables are; rebuild and verify them."""
+    """See how far the read tables are; rebuild, verify and explain them."""
+
+
+projections.add_command(explain)
 
 
 @projections.command("list")

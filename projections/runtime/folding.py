@@ -233,7 +233,12 @@ def _failure(tenant_id: UUID, position: int, error: Exception) -> Failure:
 
 def key_name(key: Key) -> str:
     """What parked keys call a key: its text, or the beginning of it and a digest where it is too long for an index."""
-    text = storable(encode_key(key))
+    return name_of(encode_key(key))
+
+
+def name_of(key_text: str) -> str:
+    """The same, of a key as `encode_key` writes it."""
+    text = storable(key_text)
     if text == WHOLE_TENANT:
         return f"\\{WHOLE_TENANT}"
     encoded = text.encode()

@@ -1,0 +1,70 @@
+"""Keeping the index from keys to events nearly complete, in whatever time projecting leaves."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from uuid import UUID
+
+import structlog
+
+from projections.runtime.drain import DrainParts
+from projections.runtime.errors import DATABASE_FAILURES
+from projections.runtime.touch_index import BLOCK_EVENTS, catch_up
+from shared_kernel.database.transactions import transaction
+from shared_kernel.log.reader import heads
+from shared_kernel.subscription.stopping import heed_cancellation
+
+_LOOK_SECONDS = 2.0
+_BUSY_SHARE, _IDLE_SHARE = 0.03, 0.3
+"""Of this process's time, while some store here lags, and while none does: live projecting loses no more."""
+
+log = structlog.get_logger()
+
+_STANDS = """
+SELECT c.tenant_id, min(c.position) AS position, coalesce(min(i.blocks), 0) AS blocks, count(*) > count(i.*) AS is_new
+FROM projection.checkpoint c LEFT JOIN projection.touch_index i USING (tenant_id, name, version)
+WHERE c.mode = 'live' AND c.tenant_id = ANY($1::uuid[])
+    AND (c.name, c.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
+GROUP BY c.tenant_id
+"""
+
+
+async def run_indexing(parts: DrainParts, held: Callable[[], Collection[int]]) -> None:
+    """Index what the stores of the shards that are `held` here have recorded, until cancelled."""
+    while True:
+        heed_cancellation()
+        try:
+            await _look(parts, held())
+        except DATABASE_FAILURES as error:
+            log.warning("index_not_caught_up", error=type(error).__name__)
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _look(parts: DrainParts, shards: Collection[int]) -> None:
+    """A turn for each store whose index lacks whole blocks; the pauses between them are most of the time."""
+    async with transaction(parts.log_pool, tenant_id=None) as connection:
+        ends = {head.tenant_id: head.position for head in await heads(connection, shards)}
+    subjects = parts.catalog.subjects
+    async with transaction(parts.read_pool, tenant_id=None) as connection:
+        stands = await connection.fetch(
+            _STANDS, list(ends), [one.name for one in subjects], [one.version for one in subjects]
+        )
+    share = _BUSY_SHARE if any(row["position"] < ends[row["tenant_id"]] for row in stands) else _IDLE_SHARE
+    for row in stands:
+        # Not past what is projected: an event that ends its process is met, and parked, by the projector first.
+        until = min(row["position"], ends[row["tenant_id"]])
+        if until // BLOCK_EVENTS > (0 if row["is_new"] else row["blocks"]):
+            await _turn(parts, row["tenant_id"], until, share=share)
+
+
+async def _turn(parts: DrainParts, tenant_id: UUID, until: int, *, share: float) -> None:
+    started = time.monotonic()
+    await catch_up(
+        log_pool=parts.log_pool,
+        read_pool=parts.read_pool,
+        tenant_id=tenant_id,
+        subjects=parts.catalog.subjects,
+        until=until,
+    )
+    spent_seconds = time.monotonic() - started
+    await asyncio.sleep(spent_seconds * (1 - share) / share)
