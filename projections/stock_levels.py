@@ -17,6 +17,8 @@ from shared_kernel.events.inventory import (
     StockReleased,
     StockReserved,
     StockReturned,
+    StockSetAside,
+    StockSetFree,
     StockShipped,
     StockTransferred,
     StockWrittenOff,
@@ -33,6 +35,8 @@ StockChange: TypeAlias = (
     | StockShipped
     | StockReturned
     | StockWrittenOff
+    | StockSetAside
+    | StockSetFree
 )
 LevelEvent: TypeAlias = EditionCreated | EditionRevised | EditionDiscontinued | StockChange
 
@@ -65,6 +69,8 @@ def evolve(row: StockRow | None, event: LevelEvent, _recorded: AnyRecorded) -> S
             | StockShipped()
             | StockReturned()
             | StockWrittenOff()
+            | StockSetAside()
+            | StockSetFree()
         ):
             return _with_location(row, event)
         case _:

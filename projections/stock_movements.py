@@ -14,6 +14,8 @@ from shared_kernel.events.inventory import (
     StockReleased,
     StockReserved,
     StockReturned,
+    StockSetAside,
+    StockSetFree,
     StockShipped,
     StockTransferred,
     StockWrittenOff,
@@ -63,6 +65,8 @@ def _reference(event: StockChange) -> UUID | None:
             return event.transfer_id
         case StockReserved() | StockReleased() | StockShipped():
             return event.order_id
+        case StockSetAside() | StockSetFree():
+            return event.hold_id
         case StockReturned() | StockWrittenOff():
             return event.return_id
         case StockAdjusted() | StockCounted():

@@ -7,6 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from read_side.best_sellers import endpoints as best_sellers
 from read_side.edition_catalogue import endpoints as edition_catalogue
 from read_side.fulfilments import endpoints as fulfilments
+from read_side.holds import endpoints as holds
 from read_side.kpis import endpoints as kpis
 from read_side.locations import endpoints as locations
 from read_side.order_detail import endpoints as order_detail
@@ -26,6 +27,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     *order_list.ROUTES,
     *order_detail.ROUTES,
     *fulfilments.ROUTES,
+    *holds.ROUTES,
     *store_counts.ROUTES,
     *sales.ROUTES,
     *best_sellers.ROUTES,

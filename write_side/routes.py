@@ -6,6 +6,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from write_side.catalog import endpoints as catalog
 from write_side.inventory import endpoints as inventory
+from write_side.inventory.holds import endpoints as holds
 from write_side.orders import endpoints as orders
 
-ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (*catalog.ROUTES, *inventory.ROUTES, *orders.ROUTES)
+ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (*catalog.ROUTES, *inventory.ROUTES, *holds.ROUTES, *orders.ROUTES)

@@ -19,6 +19,8 @@ class MovementKind(StrEnum):
     SHIPMENT = "shipment"
     RETURN = "return"
     WRITE_OFF = "write_off"
+    HOLD = "hold"
+    HOLD_RELEASE = "hold_release"
 
 
 MOVEMENTS: Final = ListSpecification(

@@ -18,8 +18,9 @@ class StockMovement(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: the event's.
         at: when it happened in the store; an import's is long ago.
-        kind: receipt, adjustment, count, transfer, reservation, release, shipment, return or write_off.
-        reference_id: of the receipt, transfer, order or return behind it; None for adjustments and counts.
+        kind: receipt, adjustment, count, transfer, reservation, release, shipment, return, write_off, hold or
+            hold_release.
+        reference_id: of the receipt, transfer, order, hold or return behind it; None for adjustments and counts.
         reason: of an adjustment; of a write-off its disposition, damage or to_supplier.
         actor: who did it: a principal's id, or a name such as `import`.
     """

@@ -108,3 +108,19 @@ class StockWrittenOff(StockEvent, frozen=True, kw_only=True):
 
     return_id: UUID
     disposition: str
+
+
+class StockSetAside(StockEvent, frozen=True, kw_only=True):
+    """Copies were put aside for a hold: promised, before anybody could order them."""
+
+    movement = "hold"
+
+    hold_id: UUID
+
+
+class StockSetFree(StockEvent, frozen=True, kw_only=True):
+    """A hold gave copies back, to the shelf or to the order that collected them."""
+
+    movement = "hold_release"
+
+    hold_id: UUID

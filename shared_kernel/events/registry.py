@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from shared_kernel.events import catalog, inventory, orders, tenants
+from shared_kernel.events import catalog, holds, inventory, orders, tenants
 from shared_kernel.events.envelope import Event
 from shared_kernel.events.upcasters import UPCASTERS
 
@@ -26,6 +26,11 @@ AnyEvent: TypeAlias = (
     | inventory.StockShipped
     | inventory.StockReturned
     | inventory.StockWrittenOff
+    | inventory.StockSetAside
+    | inventory.StockSetFree
+    | holds.HoldPlaced
+    | holds.HoldAllocated
+    | holds.HoldEnded
     | orders.OrderPlaced
     | orders.OrderFulfilled
     | orders.OrderCancelled

@@ -96,8 +96,17 @@ async def ids_of(visitor: Visitor) -> dict[str, str]:
     moved = {"from_location_id": location_id, "to_location_id": other}
     transfer = await visitor.post("/stock/transfers", {**moved, "lines": [{"edition_id": edition_id, "quantity": 3}]})
     ids |= {**moved, "reference_id": good(transfer)["id"]}
+    hold = await visitor.post("/holds", {"location_id": location_id, "edition_id": edition_id, "quantity": 1})
+    ids |= {"hold_id": good(hold)["id"], "hold_ids": good(hold)["id"]}
     last = position(await visitor.post("/locations", {"name": "Last", "kind": "shop"}))
-    for path in ("/orders", f"/orders/{ids['order_id']}", f"/stock/{edition_id}", "/stock/movements", "/locations"):
+    for path in (
+        "/orders",
+        f"/orders/{ids['order_id']}",
+        f"/stock/{edition_id}",
+        "/stock/movements",
+        "/holds",
+        "/locations",
+    ):
         await visitor.ask(path, at=last)
     return ids
 

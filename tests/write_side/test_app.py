@@ -22,13 +22,13 @@ NOWHERE = "127.0.0.1:1"
 
 def test_every_slice_with_endpoints_is_routed() -> None:
     """A forgotten one would be missing from the API without a word."""
-    slices = {path.parent.name for path in ROOM.glob("*/endpoints.py")}
-    routed = {route.fn.__module__.split(".")[1] for route in ROUTES}
-    assert routed == slices
-    for name in slices:
-        declared = ast.parse((ROOM / name / "endpoints.py").read_text())
-        endpoints = {node.name for node in declared.body if isinstance(node, ast.AsyncFunctionDef)}
-        assert endpoints == {route.fn.__name__ for route in ROUTES if route.fn.__module__.split(".")[1] == name}
+    declared = {
+        (".".join((ROOM.name, *path.relative_to(ROOM).with_suffix("").parts)), node.name)
+        for path in ROOM.rglob("endpoints.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.AsyncFunctionDef)
+    }
+    assert declared == {(route.fn.__module__, route.fn.__name__) for route in ROUTES}
 
 
 def test_the_document_names_every_problem_a_command_can_meet() -> None:

@@ -28,6 +28,7 @@ from write_side.inventory.commands import (
     TransferStock,
 )
 from write_side.inventory.errors import InvalidMovement
+from write_side.inventory.holds.allocation import serve_waiting
 from write_side.inventory.ledger import Ledger
 from write_side.inventory.model import Stock
 from write_side.inventory.repository import Loaded, Place
@@ -164,6 +165,7 @@ async def _moved_many(ledger: Ledger, work: UnitOfWork, *, movement_id: UUID) ->
 
 
 async def _save(ledger: Ledger, work: UnitOfWork) -> None:
+    await serve_waiting(ledger, work)
     await repository.save(work.connection, work.tenant.id, ledger.movements)
     ledger.record_all(work)
 

@@ -36,6 +36,10 @@ class Ledger:
         """The same, where the caller knows that it exists."""
         return self._stocks[location_id, edition_id]
 
+    def accounts(self) -> tuple[Stock, ...]:
+        """All of them, as they stand after the movements so far."""
+        return tuple(self._stocks.values())
+
     def move(self, event: StockEvent, *, occurred_at: datetime) -> Stock:
         """Let an event happen to its account."""
         moved = after(self.account(event.location_id, event.edition_id), event)
@@ -104,6 +108,8 @@ def _reference(event: StockEvent) -> UUID | None:
             return event.transfer_id
         case inventory.StockReserved() | inventory.StockReleased() | inventory.StockShipped():
             return event.order_id
+        case inventory.StockSetAside() | inventory.StockSetFree():
+            return event.hold_id
         case inventory.StockReturned() | inventory.StockWrittenOff():
             return event.return_id
         case _:

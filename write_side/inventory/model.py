@@ -17,6 +17,8 @@ from shared_kernel.events.inventory import (
     StockReleased,
     StockReserved,
     StockReturned,
+    StockSetAside,
+    StockSetFree,
     StockShipped,
     StockTransferred,
     StockWrittenOff,
@@ -29,7 +31,10 @@ MovementT = TypeVar("MovementT", bound=StockEvent)
 
 
 class Stock(msgspec.Struct, frozen=True, kw_only=True):
-    """The account of one edition at one location; version 0 has no movement yet."""
+    """The account of one edition at one location; version 0 has no movement yet.
+
+    `waiting` counts the copies that special orders still wait for here.
+    """
 
     stock_id: UUID
     location_id: UUID
@@ -38,6 +43,7 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
     on_hand: int
     reserved: int
     value_minor: int
+    waiting: int = 0
 
     @property
     def available(self) -> int:
@@ -130,6 +136,16 @@ def reserve(stock: Stock, *, quantity: int, order_id: UUID) -> StockReserved:
 def release(stock: Stock, *, quantity: int, order_id: UUID) -> StockReleased:
     """A promise is given back."""
     return _move(StockReleased, stock, reserved_delta=-quantity, order_id=order_id)
+
+
+def set_aside(stock: Stock, *, quantity: int, hold_id: UUID) -> StockSetAside:
+    """Free copies are put aside for a hold. The caller has seen that they are free."""
+    return _move(StockSetAside, stock, reserved_delta=quantity, hold_id=hold_id)
+
+
+def set_free(stock: Stock, *, quantity: int, hold_id: UUID) -> StockSetFree:
+    """A hold gives its copies back."""
+    return _move(StockSetFree, stock, reserved_delta=-quantity, hold_id=hold_id)
 
 
 def ship(stock: Stock, *, quantity: int, reserved_quantity: int, order_id: UUID) -> StockShipped:

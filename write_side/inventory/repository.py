@@ -33,7 +33,8 @@ ON CONFLICT (tenant_id, location_id, edition_id) DO NOTHING
 # Locks leave the keys alone, so that whoever only refers to a row waits for nobody.
 HELD = """
 held AS MATERIALIZED (
-    SELECT s.stock_id, s.location_id, s.edition_id, s.version, s.on_hand, s.reserved, s.value_minor
+    SELECT s.stock_id, s.location_id, s.edition_id, s.version, s.on_hand, s.reserved, s.value_minor,
+           s.waiting
     FROM write.stock s
     WHERE s.tenant_id = $1 AND s.location_id = ANY($2::uuid[]) AND s.edition_id = ANY($3::uuid[])
     ORDER BY s.location_id, s.edition_id FOR NO KEY UPDATE
@@ -44,10 +45,10 @@ held AS MATERIALIZED (
 _LOCK = f"""
 WITH {HELD}
 SELECT held.stock_id, held.location_id, held.edition_id, held.version, held.on_hand, held.reserved, held.value_minor,
-       NULL AS known_locations, NULL AS known_editions
+       held.waiting, NULL AS known_locations, NULL AS known_editions
 FROM held
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        ARRAY(SELECT l.location_id FROM write.location l WHERE l.tenant_id = $1 AND l.location_id = ANY($2)),
        ARRAY(SELECT e.edition_id FROM write.edition e WHERE e.tenant_id = $1 AND e.edition_id = ANY($3))
 """  # noqa: S608 - constants of this module, no input
@@ -116,4 +117,5 @@ def stock_of(row: asyncpg.Record) -> Stock:
         on_hand=row["on_hand"],
         reserved=row["reserved"],
         value_minor=row["value_minor"],
+        waiting=row["waiting"],
     )

@@ -37,6 +37,7 @@ stock = Table(
     Column("on_hand", Integer, nullable=False),
     Column("reserved", Integer, nullable=False),
     Column("value_minor", BigInteger, nullable=False),
+    Column("waiting", Integer, nullable=False, server_default="0"),
     UniqueConstraint("location_id", "edition_id", "tenant_id", name="stock_place_key"),
     ForeignKeyConstraint(
         ["tenant_id", "location_id"],

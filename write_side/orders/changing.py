@@ -9,6 +9,7 @@ from write_side.command_execution.requests import Outcome
 from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.inventory.checks import shortages, summed_demand
 from write_side.inventory.errors import InsufficientStock
+from write_side.inventory.holds.allocation import serve_waiting
 from write_side.inventory.ledger import Ledger
 from write_side.inventory.model import release, ship
 from write_side.orders import model, repository
@@ -29,6 +30,7 @@ async def fulfil_order(order_id: UUID, command: FulfilOrder, work: UnitOfWork) -
         _hand_over(order, demand, ledger, work)
     else:
         _hand_over_elsewhere(order, demand, ledger, work, location_id=command.location_id)
+    await serve_waiting(ledger, work)
     await repository.save(work.connection, work.tenant.id, fulfilled, ledger.movements)
     work.record(event, stream_id=order_id, stream_version=fulfilled.version)
     ledger.record_all(work)
@@ -44,6 +46,7 @@ async def cancel_order(order_id: UUID, command: CancelOrder, work: UnitOfWork) -
     for edition_id, quantity in by_edition(order, promised).items():
         stock = ledger.account(order.location_id, edition_id)
         ledger.move(release(stock, quantity=quantity, order_id=order_id), occurred_at=work.now)
+    await serve_waiting(ledger, work)
     await repository.save(work.connection, work.tenant.id, cancelled, ledger.movements)
     work.record(event, stream_id=order_id, stream_version=cancelled.version)
     ledger.record_all(work)

@@ -14,6 +14,7 @@ FulfilmentMethod: TypeAlias = Literal["shipping", "collection"]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 NotYet = Annotated[str, msgspec.Meta(max_length=255, description="Not offered yet: anything but null is refused")]
 MAX_LINES = 200
+MAX_HOLDS = 50
 
 
 class OrderLineWanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,13 +25,14 @@ class OrderLineWanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Order copies from a location's stock."""
+    """Order copies from a location's stock; `hold_ids` names the holds there that the order collects."""
 
     location_id: UUID
     channel: Channel
     lines: Annotated[tuple[OrderLineWanted, ...], msgspec.Meta(min_length=1, max_length=MAX_LINES)]
     customer_id: NotYet | None = None
     payment_token: NotYet | None = None
+    hold_ids: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=MAX_HOLDS)] = ()
 
 
 class LineQuantity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from shared_kernel.http.envelope import CommandEnvelope
 from shared_kernel.http.routes import declare
 from write_side.command_execution.commands_over_http import Commands, HttpRequest
 from write_side.inventory.errors import InsufficientStock, StockTooLarge
+from write_side.inventory.holds.errors import HoldAlreadyEnded, HoldNotReady
 from write_side.orders import changing, placing, returning
 from write_side.orders.commands import (
     CancelOrder,
@@ -38,7 +39,10 @@ from write_side.orders.errors import (
 @post(
     "/orders",
     opt=declare(
-        policy=SELL, cost=5, idempotency="required", errors=(InvalidOrder, EditionDiscontinued, InsufficientStock)
+        policy=SELL,
+        cost=5,
+        idempotency="required",
+        errors=(InvalidOrder, EditionDiscontinued, InsufficientStock, HoldNotReady, HoldAlreadyEnded),
     ),
     summary="Place an order",
 )

@@ -12,6 +12,7 @@ from write_side.inventory.ledger import Ledger
 from write_side.inventory.model import reserve
 from write_side.orders import repository
 from write_side.orders.answers import order_decided
+from write_side.orders.collecting import end_holds, free_held_copies
 from write_side.orders.commands import PlaceOrder
 from write_side.orders.errors import EditionDiscontinued, InvalidOrder
 from write_side.orders.model import Order, OrderLine, order_number, placed
@@ -31,12 +32,14 @@ async def place_order(command: PlaceOrder, work: UnitOfWork) -> Outcome:
     location_name = refuse_unknown(command, offer)
     _refuse_discontinued(command, offer)
     ledger = Ledger(offer.stocks)
+    holds = await free_held_copies(command, ledger, work)
     demand = summed_demand((line.edition_id, line.quantity) for line in command.lines)
     refuse_shortages(demand, command.location_id, ledger)
     order = _order(command, offer, location_name=location_name, ledger=ledger, work=work)
     for demanded in demand:
         stock = ledger.account(command.location_id, demanded.edition_id)
         ledger.move(reserve(stock, quantity=demanded.quantity, order_id=order.order_id), occurred_at=work.now)
+    await end_holds(holds, order_id=order.order_id, ledger=ledger, work=work)
     await repository.add(work.connection, work.tenant.id, [order], placed_at=[work.now], movements=ledger.movements)
     work.record(placed(order), stream_id=order.order_id, stream_version=order.version)
     ledger.record_all(work)

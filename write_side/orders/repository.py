@@ -20,7 +20,8 @@ _LOAD_OFFER = f"""
 WITH {HELD}
 SELECT t.prices_include_tax, t.tax_rates::text AS tax_rates, l.name AS location_name, wanted.edition_id AS wanted_id,
        e.sku, e.title, e.contributors::text AS contributors, e.list_price_minor, e.tax_class, e.discontinued_at,
-       held.stock_id, held.location_id, held.edition_id, held.version, held.on_hand, held.reserved, held.value_minor
+       held.stock_id, held.location_id, held.edition_id, held.version, held.on_hand, held.reserved, held.value_minor,
+       held.waiting
 FROM write.tenant t
 CROSS JOIN unnest($3::uuid[]) AS wanted(edition_id)
 LEFT JOIN write.location l ON l.tenant_id = $1 AND l.location_id = ANY($2)
@@ -37,7 +38,8 @@ WHERE o.tenant_id = $1 AND o.order_id = $2 FOR NO KEY UPDATE OF o
 # A statement of its own, begun once the order is locked: it sees the lines as the last holder of that lock left them.
 _LOAD_LINES = """
 WITH held AS MATERIALIZED (
-    SELECT s.stock_id, s.location_id, s.edition_id, s.version, s.on_hand, s.reserved, s.value_minor
+    SELECT s.stock_id, s.location_id, s.edition_id, s.version, s.on_hand, s.reserved, s.value_minor,
+           s.waiting
     FROM write.stock s
     WHERE s.tenant_id = $1 AND s.location_id = ANY($3::uuid[])
       AND s.edition_id = ANY(ARRAY(SELECT l.edition_id FROM write.order_line l
@@ -47,7 +49,8 @@ WITH held AS MATERIALIZED (
 SELECT l.line_id, l.edition_id AS line_edition_id, l.sku, l.title, l.authors::text AS authors, l.quantity,
        l.fulfilled_quantity, l.returned_quantity, l.unit_price_minor, l.discount_minor, l.net_minor, l.tax_minor,
        l.total_minor, l.cost_minor, l.tax_rate_basis_points,
-       held.stock_id, held.location_id, held.edition_id, held.version, held.on_hand, held.reserved, held.value_minor
+       held.stock_id, held.location_id, held.edition_id, held.version, held.on_hand, held.reserved, held.value_minor,
+       held.waiting
 FROM write.order_line l LEFT JOIN held USING (edition_id)
 WHERE l.tenant_id = $1 AND l.order_id = $2
 ORDER BY l.place

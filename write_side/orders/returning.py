@@ -10,6 +10,7 @@ from shared_kernel.events.orders import Disposition, GoodsReturned, OrderedLine,
 from write_side.command_execution.requests import Outcome
 from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.inventory.checks import money_faults
+from write_side.inventory.holds.allocation import serve_waiting
 from write_side.inventory.ledger import Ledger
 from write_side.inventory.model import take_back, write_off
 from write_side.inventory.repository import Place, open_accounts
@@ -110,6 +111,7 @@ async def _take_back(event: GoodsReturned, ledger: Ledger, work: UnitOfWork, *, 
                 disposition=line.disposition,
             )
             ledger.move(gone, occurred_at=work.now)
+    await serve_waiting(ledger, work)
     await returns_repository.add(
         work.connection,
         work.tenant.id,

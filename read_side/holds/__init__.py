@@ -1,0 +1,1 @@
+"""Copies put aside or waited for: one row a hold."""

@@ -1,0 +1,1 @@
+"""Holds and special orders: copies put aside for somebody, or waited for in turn."""
