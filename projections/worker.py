@@ -17,6 +17,7 @@ import msgspec
 import structlog
 import uvloop
 
+from projections.named import REGISTRY, projections_named
 from projections.registry import PROJECTIONS
 from projections.runtime.cache import WRITE_LIMITS
 from projections.runtime.catalog import AnyProjection, Catalog, ensure_tables
@@ -26,6 +27,7 @@ from projections.runtime.fault_points import Reach, carry_on
 from projections.runtime.indexing import run_indexing
 from projections.runtime.jobs import run_jobs
 from projections.runtime.leases import LEASE_SECONDS, LeaseTimes, Probe, announce, ensure_leases, session_name
+from projections.runtime.loading.supervision import LoaderPlan, Loading
 from projections.runtime.news import News
 from projections.runtime.progress import Progress
 from projections.runtime.requests import run_requests
@@ -70,6 +72,10 @@ class ProjectorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a frozen projector holds its locks; shards it holds locks of cannot be taken from it before."""
     build_grace_seconds: float = GRACE_SECONDS
     """How long the rows of a build that nobody reads any more are kept."""
+    rebuild_processes: int | None = None
+    """How many processes load builds at a time; none given, this projector's share of the cores; 0, the projector."""
+    projections_from: str = REGISTRY
+    """`module:list` of what to run; the registry, but for tests and measurements."""
     log_level: str = "info"
     log_format: LogFormat = "auto"
     parent_pid: int | None = None
@@ -83,6 +89,7 @@ class ProjectorParts(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     drains: DrainParts
     keeper: ShardKeeper
+    loading: Loading
 
 
 @asynccontextmanager
@@ -122,9 +129,24 @@ async def projector_parts(
             news=News(),
             grace_seconds=settings.build_grace_seconds,
         )
+        plan = _loader_plan(settings, projections)
         yield ProjectorParts(
-            worker_id=worker_id, metrics=metrics, drains=drains, keeper=shard_keeper(drains, worker_id)
+            worker_id=worker_id,
+            metrics=metrics,
+            drains=drains,
+            keeper=shard_keeper(drains, worker_id),
+            loading=Loading(log_pool=log_pool, read_pool=read_pool, catalog=catalog, plan=plan, reach=reach),
         )
+
+
+def _loader_plan(settings: ProjectorSettings, projections: Sequence[AnyProjection]) -> LoaderPlan:
+    """A loader's process can run what has a name; anything else is loaded in this one."""
+    is_named = projections is projections_named(settings.projections_from)
+    names = ("write_database_url", "read_database_url", "projections_from", "log_level", "log_format")
+    return LoaderPlan(
+        processes=settings.rebuild_processes if is_named else 0,
+        variables={f"SHELFWISE_{name.upper()}": str(getattr(settings, name)) for name in names},
+    )
 
 
 async def run_projector(
@@ -155,6 +177,7 @@ def _loops(settings: ProjectorSettings, parts: ProjectorParts) -> list[Coroutine
         run_jobs(settings.redis_url, parts.keeper.wake),
         run_requests(parts.drains, parts.keeper),
         run_indexing(parts.drains, lambda: parts.keeper.held),
+        parts.loading.run(),
     ]
 
 
@@ -217,7 +240,7 @@ def main() -> None:
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     if settings.parent_pid is not None:
         die_with_parent(parent_pid=settings.parent_pid)
-    uvloop.run(run_until_signalled(settings))
+    uvloop.run(run_until_signalled(settings, projections=projections_named(settings.projections_from)))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import msgspec
 import uvloop
 
 from benchmarks.projecting.three_views import THREE_VIEWS
@@ -15,7 +16,9 @@ from shared_kernel.settings import read_settings
 def main(projections: tuple[Projection[Any], ...] = THREE_VIEWS) -> None:  # Any: rows of every view
     """The process's entry."""
     configure_logging(level="info", log_format="json")
-    uvloop.run(run_projector(read_settings(ProjectorSettings, os.environ), projections=projections))
+    settings = read_settings(ProjectorSettings, os.environ)
+    named = msgspec.structs.replace(settings, projections_from="benchmarks.projecting.three_views:THREE_VIEWS")
+    uvloop.run(run_projector(named, projections=projections))
 
 
 if __name__ == "__main__":

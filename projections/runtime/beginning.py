@@ -8,6 +8,9 @@ from projections.runtime.catalog import Subject, begin_build
 from shared_kernel.database.pool import Connection
 from shared_kernel.log.partitions import shard_of
 
+FEWEST_LOADED_EVENTS = 2_000
+"""Below this the ordinary batches are done before a loader has started."""
+
 log = structlog.get_logger()
 
 _TENANTS = """
@@ -21,6 +24,10 @@ SELECT a.tenant_id, a.name, a.version, $3, 'building', 0, c.revision + 1, 0, c.p
 FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
 WHERE (a.name, a.version) = ($1, $2) AND a.build <> $3 AND ($4::uuid IS NULL OR a.tenant_id = $4)
 ON CONFLICT DO NOTHING
+"""
+_BEGIN_LOADS = """
+INSERT INTO projection.load (tenant_id, name, version, build, size)
+SELECT t.tenant_id, $1, $2, $3, t.size FROM unnest($4::uuid[], $5::bigint[]) AS t(tenant_id, size)
 """
 _RUNNING = """
 UPDATE projection.request
@@ -40,11 +47,14 @@ _ATTACHED = "UPDATE projection.request SET loaded_at = clock_timestamp() WHERE i
 
 
 async def begin_rebuild(connection: Connection, subject: Subject, request: asyncpg.Record) -> None:
-    """Make the next build and note which stores it is for; until it is attached nobody sees it."""
+    """Make the next build and note what is to be loaded into it; until it is attached nobody sees it."""
     await checkpoint_rows.lock_builds(connection)
     active = await connection.fetch(_TENANTS, subject.name, subject.version, request["only_tenant"])
     build = await begin_build(connection, subject)
     await connection.execute(_BEGIN_TENANTS, subject.name, subject.version, build, request["only_tenant"])
+    if sum(row["position"] for row in active) >= FEWEST_LOADED_EVENTS:
+        tenants, sizes = [row["tenant_id"] for row in active], [row["position"] for row in active]
+        await connection.execute(_BEGIN_LOADS, subject.name, subject.version, build, tenants, sizes)
     await _note_running(connection, request, active, to_build=build)
     log.info("rebuild_started", projection=subject.label, build=build, tenants=len(active))
 

@@ -1,6 +1,7 @@
 """Between a view's row structs and its table: the SQL for many rows at once, made from the Table, and the values."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, repeat
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -14,6 +15,8 @@ from shared_kernel.views import Key, View
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 _DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+_COPIED_TOGETHER = 2_000
+"""Rows of which columns are gathered at a time: some megabytes."""
 
 
 class StoredRow(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
@@ -66,6 +69,33 @@ class ViewCodec(Generic[RowT]):
         pairs = list(keys)
         columns = [[key[index] for _, key in pairs] for index in range(len(self.view.key))]
         return [build, [tenant for tenant, _ in pairs], *columns]
+
+    @property
+    def copied_columns(self) -> list[str]:
+        """The order of `copied_records`' values."""
+        return ["tenant_id", "build", "position", *(column.name for column in self._columns)]
+
+    def copied_records(
+        self, build: int, tenant_id: UUID, rows: Iterable[tuple[RowT, int]]
+    ) -> Iterator[tuple[object, ...]]:
+        """One tenant's rows with their positions, as COPY takes them.
+
+        Raises:
+            msgspec.ValidationError, TypeError: a value has no JSON form.
+        """
+        iterator = iter(rows)
+        while chunk := list(islice(iterator, _COPIED_TOGETHER)):
+            arrays = [self._values(column, [row for row, _ in chunk]) for column in self._columns]
+            positions = [position for _, position in chunk]
+            yield from zip(repeat(tenant_id), repeat(build), positions, *arrays, strict=False)
+
+    def build_table(self, build: int) -> str:
+        """What a build's own table is called, without its schema."""
+        return f"{self.view.table.name}_b{build}"
+
+    def delete_loaded(self, build: int) -> str:
+        """Deletes a tenant's rows of a build that is not attached yet."""
+        return f"DELETE FROM loading.{self.build_table(build)} WHERE tenant_id = $1"  # noqa: S608 - names of a Table
 
     def key_of_record(self, record: Record) -> tuple[UUID, Key]:
         """Tenant and key of a selected record."""

@@ -1,6 +1,5 @@
 """Folding a tenant's log from the beginning, in memory, keeping one part of the keys at a time."""
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
@@ -17,24 +16,14 @@ from projections.runtime.folding import (
     read_events,
     scan,
 )
+from projections.runtime.key_parts import KeyPart
 from projections.runtime.skipping import Skip, skipping, whole_events
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.reader import Want, fetch_types
-from shared_kernel.views import Key, encode_key
+from shared_kernel.views import Key
 
 _EVENTS_PER_FETCH = 500
-
-
-class KeyPart(msgspec.Struct, frozen=True, kw_only=True):
-    """One of `of` parts of all keys, by hash: a build too large for memory is folded part by part."""
-
-    number: int
-    of: int
-
-    def holds(self, key: Key) -> bool:
-        """Whether the key belongs to this part."""
-        return zlib.crc32(encode_key(key).encode(errors="replace")) % self.of == self.number
 
 
 class Refold(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,10 +11,11 @@ from projections.runtime.catalog import Catalog, Subject
 from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.describing import describe, summary_of
 from projections.runtime.folding import AnyStoredRow
+from projections.runtime.key_parts import KeyPart
 from projections.runtime.skipping import skips_of
 from projections.verification.cached_rows import CachedRows, CacheMismatch
 from projections.verification.extra_rows import ExtraRow, ExtraRows
-from projections.verification.refolding import KeyPart, Refolding
+from projections.verification.refolding import Refolding
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import BEGIN_SNAPSHOT, transaction
 from shared_kernel.views import Key, encode_key

@@ -1,0 +1,104 @@
+"""Starting loaders when something waits for them: as many processes as this worker's share of the cores."""
+
+import asyncio
+import os
+import sys
+
+import msgspec
+import structlog
+
+from projections.runtime.catalog import Catalog
+from projections.runtime.errors import DATABASE_FAILURES
+from projections.runtime.fault_points import Reach
+from projections.runtime.leases import WORKER_SEEN_SECONDS
+from projections.runtime.loading import claims
+from projections.runtime.loading.loader import Loader
+from shared_kernel.database.pool import Pool
+from shared_kernel.subscription.stopping import heed_cancellation
+
+_LOOK_SECONDS = 0.25
+_PAUSE_SECONDS = 2.0
+"""After a loader that failed: its claim must run out anyway."""
+_END_SECONDS = 5.0
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "COVERAGE_PROCESS_START")
+
+log = structlog.get_logger()
+
+_LIVE = "SELECT count(*) FROM projection.worker WHERE seen_at > clock_timestamp() - make_interval(secs => $1)"
+
+
+class LoaderPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How loaders are run.
+
+    Attributes:
+        processes: at most; None for this worker's share of the cores, 0 for none: the worker itself loads.
+        variables: a loader's environment, besides what every process of ours has.
+    """
+
+    processes: int | None
+    variables: dict[str, str]
+
+
+class Loading:
+    """One worker's loaders."""
+
+    def __init__(self, *, log_pool: Pool, read_pool: Pool, catalog: Catalog, plan: LoaderPlan, reach: Reach) -> None:
+        self._read_pool = read_pool
+        self._catalog = catalog
+        self._plan = plan
+        self._own = Loader(log_pool=log_pool, read_pool=read_pool, catalog=catalog, reach=reach)
+
+    async def run(self) -> None:
+        """See to it that what waits is loaded, until cancelled."""
+        while True:
+            heed_cancellation()
+            try:
+                if await self._is_waiting():
+                    await self._load()
+            except DATABASE_FAILURES as error:
+                log.warning("loading_interrupted", error=type(error).__name__)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _is_waiting(self) -> bool:
+        async with self._read_pool.acquire() as connection:
+            return await claims.is_waiting(connection, self._catalog)
+
+    async def _load(self) -> None:
+        count = await self._processes()
+        if not count:
+            while await self._own.load_one():  # bounded by what waits
+                pass
+            return
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(self._run_process())
+
+    async def _processes(self) -> int:
+        if self._plan.processes is not None:
+            return self._plan.processes
+        live: int = await self._read_pool.fetchval(_LIVE, WORKER_SEEN_SECONDS)
+        return max(1, len(os.sched_getaffinity(0)) // max(1, live))
+
+    async def _run_process(self) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "projections.runtime.loading",
+            stdin=asyncio.subprocess.DEVNULL,
+            env={
+                **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+                **self._plan.variables,
+                "SHELFWISE_PARENT_PID": f"{os.getpid()}",
+            },
+        )
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            process.terminate()
+            async with asyncio.timeout(_END_SECONDS):
+                await process.wait()
+            raise
+        if code:
+            log.warning("loader_ended", code=code)
+            await asyncio.sleep(_PAUSE_SECONDS)
