@@ -1,0 +1,149 @@
+"""Builds loaded in bulk come to what ordinary batches come to, however they are cut and whatever is wrong with them."""
+
+import random
+from uuid import UUID
+
+import asyncpg
+
+from projections import order_list, store_counts
+from projections.runtime.beginning import begin_rebuild
+from projections.runtime.loading.loader import Loader
+from projections.runtime.requests import KINDS
+from shared_kernel.database.transactions import transaction
+from shared_kernel.events.orders import OrderPlaced
+from shared_kernel.identifiers import new_id
+from tests.builders.projecting import (
+    AnyProjection,
+    Runtime,
+    assert_identical,
+    open_runtime,
+    projected,
+    running_projector,
+)
+from tests.builders.tally import failing_on, tally
+from tests.eventually import eventually
+from tests.servers import Servers
+from tests.system.killing import GrowingStores
+
+TENANTS = tuple(UUID(int=(number << 120) + number) for number in (1, 2, 3))
+_EVENTS = 800
+"""Three stores of them are more than ordinary batches are left to do."""
+_REQUEST = """
+INSERT INTO projection.request (id, kind, name, version, options, requested_by)
+VALUES ($1, 'rebuild', $2, 1, '{}', 'test')
+"""
+_TOO_MUCH = 2**70
+
+
+async def filled(servers: Servers, projections: tuple[AnyProjection, ...]) -> None:
+    """Stores that are projected by ordinary batches."""
+    await GrowingStores(servers, TENANTS, random.Random(7)).grow(_EVENTS)  # noqa: S311 - a test's choice
+    async with running_projector(servers, projections=projections):
+        await projected(servers, projections=len(projections), parked=True)
+
+
+async def ask(admin: asyncpg.Connection, *names: str) -> None:
+    """Ask for rebuilds, as an operator does."""
+    for name in names:
+        await admin.execute(_REQUEST, new_id(), name)
+
+
+async def done(admin: asyncpg.Connection) -> None:
+    """Wait until nothing that was asked for is left to do."""
+    await eventually(
+        lambda: admin.fetchval("SELECT count(*) FROM projection.request WHERE state <> 'done'"), lambda left: left == 0
+    )
+
+
+async def begin(runtime: Runtime) -> None:
+    """What a worker does with requests for rebuilds first."""
+    async with transaction(runtime.read_pool, tenant_id=None) as connection:
+        asked = "SELECT id, kind, name, version, only_tenant FROM projection.request WHERE kind = ANY($1)"
+        for request in await connection.fetch(asked, list(KINDS)):
+            await begin_rebuild(connection, runtime.catalog.subject(request["name"]), request)
+        await connection.execute("COMMIT")
+
+
+async def test_a_store_too_large_for_memory_is_loaded_part_by_part(
+    servers: Servers, read_admin: asyncpg.Connection
+) -> None:
+    """Keys that were let go are folded from the beginning, and two builds are filled by one reading of the log."""
+    projections: tuple[AnyProjection, ...] = (order_list.PROJECTION, store_counts.PROJECTION)
+    await filled(servers, projections)
+    await ask(read_admin, "order_list", "store_counts")
+    claimed = 0
+    async with open_runtime(servers, projections) as runtime:
+        await begin(runtime)
+        loader = Loader(
+            log_pool=runtime.log_pool, read_pool=runtime.read_pool, catalog=runtime.catalog, max_held_rows=150
+        )
+        while await loader.load_one():
+            claimed += 1
+    assert claimed > 2 * len(TENANTS)
+    async with running_projector(servers, projections=projections):
+        await done(read_admin)
+    assert set(await read_admin.fetch("SELECT DISTINCT build FROM read.active_build")) == {(2,)}
+    await assert_identical(servers, projections)
+
+
+async def test_what_cannot_be_folded_or_stored_is_parked_as_ever(
+    servers: Servers, read_admin: asyncpg.Connection
+) -> None:
+    """One store's row stops at its event, another's is refused by the database; once the code is mended both heal."""
+    poisoned, refused = f"1 of {TENANTS[0].hex[:6]}", f"first of {TENANTS[1].hex[:6]}"
+
+    def too_much(order: OrderPlaced) -> int:
+        return _TOO_MUCH if order.number == f"SW-{refused}" else order.item_count
+
+    broken: tuple[AnyProjection, ...] = (tally(evolving=failing_on(poisoned), copies_of=too_much),)
+    await filled(servers, broken)
+    parked = "SELECT tenant_id, key, first_position FROM projection.parked_key WHERE build = $1 ORDER BY 1, 2"
+    before = await read_admin.fetch(parked, 1)
+    assert len(before) == 2
+    async with running_projector(servers, projections=broken):
+        await ask(read_admin, "tally")
+        await done(read_admin)
+        assert [tuple(row) for row in await read_admin.fetch(parked, 2)] == [tuple(row) for row in before]
+    async with running_projector(servers, projections=(tally(),)):
+        await projected(servers, projections=1, within_seconds=60)
+    await assert_identical(servers, (tally(),))
+
+
+async def test_what_loaders_die_of_is_left_to_ordinary_batches(
+    servers: Servers, read_admin: asyncpg.Connection
+) -> None:
+    """Claimed three times and never written, a store is not loaded any more, and loses nothing."""
+    projections: tuple[AnyProjection, ...] = (tally(),)
+    await filled(servers, projections)
+    await ask(read_admin, "tally")
+    async with open_runtime(servers, projections) as runtime:
+        await begin(runtime)
+    await read_admin.execute(
+        "UPDATE projection.load SET attempts = 3, claim = $2 WHERE tenant_id = $1", TENANTS[0], new_id()
+    )
+    async with running_projector(servers, projections=projections):
+        await done(read_admin)
+    assert set(await read_admin.fetch("SELECT DISTINCT build FROM read.active_build")) == {(2,)}
+    await assert_identical(servers, projections)
+
+
+async def test_a_build_is_seen_by_nobody_before_it_is_protected(
+    servers: Servers, read_admin: asyncpg.Connection
+) -> None:
+    """It lies where only the projector may look, and has every policy once it is a partition."""
+    projections: tuple[AnyProjection, ...] = (tally(),)
+    await filled(servers, projections)
+    await ask(read_admin, "tally")
+    async with open_runtime(servers, projections) as runtime:
+        await begin(runtime)
+        for role in ("shelfwise_read_api", "shelfwise_operator", "shelfwise_write_api"):
+            assert not await read_admin.fetchval("SELECT has_schema_privilege($1, 'loading', 'USAGE')", role)
+    async with running_projector(servers, projections=projections):
+        await done(read_admin)
+    protected = await read_admin.fetchrow(
+        "SELECT c.relforcerowsecurity AND c.relrowsecurity AS forced, c.relispartition,"
+        " (SELECT count(*) FROM pg_index WHERE indrelid = c.oid) AS indexes,"
+        " has_table_privilege('shelfwise_projector', c.oid, 'SELECT') AS is_granted"
+        " FROM pg_class c WHERE c.oid = 'read.tally__v1_b2'::regclass"
+    )
+    assert dict(protected) == {"forced": True, "relispartition": True, "indexes": 2, "is_granted": False}
