@@ -10,12 +10,14 @@ import msgspec
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
 
 from read_side.contract import contract_routes
 from read_side.principal.queries import authenticate
 from read_side.query_execution.cache import QueryCache
 from read_side.query_execution.heads import Heads
 from read_side.query_execution.queries import Queries
+from read_side.query_execution.repeating import Repeats, ShortWay
 from read_side.query_execution.single_flight import Flight, SingleFlight
 from read_side.query_execution.table import told_as_unavailable
 from read_side.query_execution.waiting import DEFAULT_MAX_WAITERS
@@ -119,6 +121,10 @@ class _Running:
         """Who looks whether events become visible; None outside the application's lifetime."""
         return None if self._parts is None else self._parts.watch
 
+    def repeats(self) -> Repeats | None:
+        """What has been asked before; None outside the lifetime."""
+        return None if self._parts is None else self._parts.queries.repeats
+
     @asynccontextmanager
     async def opened(
         self, settings: ReadApiSettings, overrides: Overrides, revocations: Revocations
@@ -149,7 +155,14 @@ async def read_api_parts(
         heads = Heads(head_pool, redis)
         stack.push_async_callback(heads.aclose)
         cache = QueryCache(redis, limits, local_share=LocalShare(limits, processes=settings.processes))
-        queries = Queries(pool=read_pool, cache=cache, heads=heads, limits=limits, max_waiters=overrides.max_waiters)
+        queries = Queries(
+            pool=read_pool,
+            cache=cache,
+            heads=heads,
+            limits=limits,
+            max_waiters=overrides.max_waiters,
+            clock=overrides.clock,
+        )
         stack.push_async_callback(queries.aclose)
         principals: SingleFlight[Principal | None] = SingleFlight()
         stack.push_async_callback(principals.aclose)
@@ -193,6 +206,13 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
         # The message may have come while the database, which does not know yet, was asked.
         return None if revocations.is_revoked(key_hash) else principal
 
+    authentication = Authentication(
+        authenticate=principal_of_key, cache=cache, secret_key=settings.secret_key, clock=overrides.clock
+    )
+
+    def short_way(app: ASGIApp) -> ASGIApp:
+        return ShortWay(app, authentication=authentication, repeats=running.repeats)
+
     async def queries() -> Any:  # noqa: ANN401 - Litestar compares the annotation with the handlers' own
         return running.parts.queries
 
@@ -212,12 +232,11 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
         ),
         metrics=metrics,
         health=_health(running),
-        authentication=Authentication(
-            authenticate=principal_of_key, cache=cache, secret_key=settings.secret_key, clock=overrides.clock
-        ),
+        authentication=authentication,
         dependencies={"queries": Provide(queries), "clock": overrides.clock},
         lifespan=[lifespan],
         is_known_origin=_origins_of(running),
+        short_way=short_way,
     )
 
 

@@ -22,7 +22,7 @@ from shared_kernel.redis.state import INCARNATION_FIELD, ProjectionState, decode
 
 REDIS_FAILURES: Final = (RedisUnavailable, RedisReplyError)
 """Reads go on without Redis, whatever is wrong with it."""
-_ILLEGIBLE: Final = (ValueError, msgspec.DecodeError)
+ILLEGIBLE: Final = (ValueError, msgspec.DecodeError)
 """Another release may write it differently: what cannot be read is not there."""
 _MAX_STORES: Final = 256
 """Answers on their way to Redis; past it they are not stored, and read from the table next time."""
@@ -103,24 +103,26 @@ class QueryCache:
             asked: the query.
             cost: 0 for a second look at the same query, which is charged once.
         """
-        keys = TenantKeys(asked.tenant_id)
+        keys, arguments = self._look_at(asked, cost)
         try:
-            reply = await LOOK.run(
-                self._redis,
-                keys=(
-                    keys.state_key(),
-                    keys.head_key(),
-                    keys.tenant_limit_key(),
-                    keys.principal_limit_key(asked.key_id),
-                    keys.response_key(asked.digest),
-                ),
-                args=(cost, *self._limits, INCARNATION_FIELD, asked.view.label, *_row_key_pieces(keys, asked)),
-            )
+            reply = await LOOK.run(self._redis, keys=keys, args=arguments)
         except REDIS_FAILURES as error:
             _note_failure(error)
             admission = self._local_share.admit(tenant_id=asked.tenant_id, key_id=asked.key_id, cost=cost)
             return Look(admission=admission)
-        return _read_look(cast("list[Reply]", reply))
+        return read_look(reply)
+
+    def packed_look(self, asked: Asked) -> bytes:
+        """The look as `send` takes it, for a query that is asked again and again."""
+        keys, arguments = self._look_at(asked, asked.cost)
+        return LOOK.packed(keys=keys, args=arguments)
+
+    def send(self, packed: bytes) -> asyncio.Future[Reply]:
+        """Have such a look; `read_look` reads the reply.
+
+        Raises: one of REDIS_FAILURES, here or in the future.
+        """
+        return self._redis.send(packed)
 
     async def state(self, asked: Asked) -> ProjectionState | None:
         """The state of the view now, as far as Redis can be trusted with it; cheap, for polling."""
@@ -150,6 +152,18 @@ class QueryCache:
         if self._stores:
             await asyncio.wait(self._stores, timeout=1.0)
 
+    def _look_at(self, asked: Asked, cost: int) -> tuple[tuple[str, ...], tuple[Argument, ...]]:
+        """The script's keys and arguments."""
+        keys = TenantKeys(asked.tenant_id)
+        named = (
+            keys.state_key(),
+            keys.head_key(),
+            keys.tenant_limit_key(),
+            keys.principal_limit_key(asked.key_id),
+            keys.response_key(asked.digest),
+        )
+        return named, (cost, *self._limits, INCARNATION_FIELD, asked.view.label, *_row_key_pieces(keys, asked))
+
     async def _store(self, key: str, stored: bytes) -> None:
         try:
             await self._redis.call("SET", key, stored, "PX", TTL_MILLISECONDS)
@@ -169,7 +183,9 @@ def _row_key_pieces(keys: TenantKeys, asked: Asked) -> tuple[Argument, ...]:
     return (before_incarnation, f"{before_build}:", f":{row}")
 
 
-def _read_look(reply: list[Reply]) -> Look:
+def read_look(answered: Reply) -> Look:
+    """What the script answered."""
+    reply = cast("list[Reply]", answered)
     admission = admission_from_lua(LIMIT_NAMES, cast("list[int]", reply[0]))
     if len(reply) == 1:
         return Look(admission=admission)
@@ -177,7 +193,7 @@ def _read_look(reply: list[Reply]) -> Look:
     state, head, row, stored = cast("list[bytes | None]", [*reply[1:], None, None, None, None][:4])
     try:
         answer = decode_row(row) if row is not None else None if stored is None else decode_stored(stored)
-    except _ILLEGIBLE as error:
+    except ILLEGIBLE as error:
         _note_failure(error)
         row = stored = answer = None
     return Look(
@@ -192,7 +208,7 @@ def _read_look(reply: list[Reply]) -> Look:
 def _legible_state(state: bytes) -> ProjectionState | None:
     try:
         return decode_state(state)
-    except _ILLEGIBLE as error:
+    except ILLEGIBLE as error:
         _note_failure(error)
         return None
 
@@ -200,7 +216,7 @@ def _legible_state(state: bytes) -> ProjectionState | None:
 def _legible_head(head: bytes) -> int | None:
     try:
         return int(head)
-    except _ILLEGIBLE as error:
+    except ILLEGIBLE as error:
         _note_failure(error)
         return None
 

@@ -1,13 +1,12 @@
 """The execution of queries: one look at Redis; where that is not enough, one snapshot of PostgreSQL for all who ask."""
 
-from typing import Any, Final, Literal
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
 from litestar import Response
-from msgspec import UNSET
 
-from read_side.query_execution.answers import Answer, Fetch, QueryT
+from read_side.query_execution.answers import Fetch, QueryT
 from read_side.query_execution.asking import Asked, query_digest
 from read_side.query_execution.cache import Look, QueryCache
 from read_side.query_execution.entities import EntityQuery, entity_fetch
@@ -18,17 +17,18 @@ from read_side.query_execution.errors import (
     RowDegradedError,
 )
 from read_side.query_execution.heads import Heads
-from read_side.query_execution.paging import next_link
+from read_side.query_execution.repeating import LOOK_KEY, Repeats
 from read_side.query_execution.requests import QueryRequest, principal_of
 from read_side.query_execution.shown import Shown
 from read_side.query_execution.single_flight import Flight, SingleFlight
 from read_side.query_execution.table import Reading, read_state, read_table
+from read_side.query_execution.telling import Found, has_already, response_of
 from read_side.query_execution.waiting import DEFAULT_MAX_WAITERS, Waiting
+from shared_kernel.clock import Clock, system_clock
 from shared_kernel.database.pool import Pool
 from shared_kernel.errors import FieldError, RateLimitedError, ShelfWiseError
-from shared_kernel.http.envelope import QueryMeta, not_modified, query_response
 from shared_kernel.http.problems import problem_response
-from shared_kernel.http.request_headers import if_none_match, matches_etag, minimum_position, wait_seconds
+from shared_kernel.http.request_headers import if_none_match, minimum_position, wait_seconds
 from shared_kernel.http.routes import declaration_of
 from shared_kernel.rate_limits.headers import headers as limit_headers
 from shared_kernel.rate_limits.headers import policy_value
@@ -38,17 +38,6 @@ from shared_kernel.views import Key, View, encode_key
 
 _FRESH_READINGS: Final = 2
 """A reading that others began may be older than what was shown since; the second of one's own cannot be."""
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What is about to be shown, from wherever it came."""
-
-    state: ProjectionState
-    answer: Answer | None
-    source: Literal["cache", "table"]
-    head: int | None
-    degraded: bool = False
-    unchanged: bool = False
 
 
 class Queries:
@@ -62,12 +51,14 @@ class Queries:
         heads: Heads,
         limits: RateLimitSettings,
         max_waiters: int = DEFAULT_MAX_WAITERS,
+        clock: Clock = system_clock,
     ) -> None:
         self._pool = pool
         self._cache = cache
         self._heads = heads
         self._limit_policy = policy_value(limits)
         self._shown = Shown()
+        self.repeats = Repeats(cache=cache, shown=self._shown, clock=clock, limit_policy=self._limit_policy)
         self._readings: SingleFlight[Reading] = SingleFlight()
         self._states: SingleFlight[ProjectionState] = SingleFlight()
         self._waiting = Waiting(in_redis=cache.state, in_table=self._state_in_table, max_waiters=max_waiters)
@@ -98,7 +89,7 @@ class Queries:
         await self._cache.aclose()
 
     async def _respond(self, request: QueryRequest, asked: Asked, query: QueryT, fetch: Fetch[QueryT]) -> Response[Any]:
-        look = await self._cache.look(asked, cost=asked.cost)
+        look = _look_had(request, asked) or await self._cache.look(asked, cost=asked.cost)
         fields = limit_headers(self._limit_policy, look.admission)
         if not look.admission.allowed:
             raise RateLimitedError(
@@ -111,7 +102,9 @@ class Queries:
         except ShelfWiseError as error:
             # Only here is it known what the limits said, which every answer tells.
             return problem_response(error, instance=request.scope["path"], fields=fields)
-        return _response(request, asked, found, fields)
+        if found.source == "cache":
+            self.repeats.remember(request.scope, principal_of(request), asked)
+        return response_of(request, asked, found, fields)
 
     async def _find(self, asked: Asked, look: Look, query: QueryT, fetch: Fetch[QueryT]) -> Found:
         if asked.wait_seconds > 0 and (look.state is None or not asked.is_satisfied_by(look.state)):
@@ -148,7 +141,7 @@ class Queries:
         state = look.state
         if state is None or state.parked or not asked.is_satisfied_by(state) or self._shown.is_past(asked, state):
             return None
-        if _has_already(asked, state):
+        if has_already(asked, state):
             return Found(state=state, answer=None, source="cache", head=look.head, unchanged=True)
         if not look.found:
             return None
@@ -174,7 +167,7 @@ class Queries:
             source="table",
             head=look.head,
             degraded=parked_from is not None,
-            unchanged=reading.answer is not None and _has_already(asked, state),
+            unchanged=reading.answer is not None and has_already(asked, state),
         )
 
     async def _read(self, asked: Asked, query: QueryT, fetch: Fetch[QueryT]) -> Reading:
@@ -197,6 +190,12 @@ class Queries:
         return await self._states.join(key, lambda flight: read_state(self._pool, asked, flight))
 
 
+def _look_had(request: QueryRequest, asked: Asked) -> Look | None:
+    """The look that the short way had, of this very question: it was charged then."""
+    digest, look = cast("tuple[bytes, Look | None]", request.scope.get(LOOK_KEY, (b"", None)))
+    return look if digest == asked.digest else None
+
+
 def _asked(request: QueryRequest, view: View[Any], query: msgspec.Struct, *, row: str | None) -> Asked:
     principal = principal_of(request)
     minimum = minimum_position(request.headers)
@@ -210,40 +209,4 @@ def _asked(request: QueryRequest, view: View[Any], query: msgspec.Struct, *, row
         minimum_position=minimum,
         wait_seconds=wait_seconds(request.headers) if minimum is not None else 0,
         if_none_match=if_none_match(request.headers),
-    )
-
-
-def _has_already(asked: Asked, state: ProjectionState) -> bool:
-    """Whether the client has these very rows; `*` asks whether there is anything, which a state does not say."""
-    return asked.if_none_match is not None and matches_etag(asked.if_none_match, asked.etag(state))
-
-
-def _response(request: QueryRequest, asked: Asked, found: Found, fields: dict[str, str]) -> Response[Any]:
-    state, answer = found.state, found.answer
-    etag = asked.etag(state)
-    if found.unchanged or answer is None or asked.if_none_match == "*":
-        return not_modified(etag=etag, position=state.position, headers=fields)
-    return query_response(
-        data=answer.data,
-        meta=_meta(asked, found, answer),
-        position=state.position,
-        etag=etag,
-        next_link=None if answer.next_cursor is None else next_link(request, answer.next_cursor),
-        headers=fields,
-    )
-
-
-def _meta(asked: Asked, found: Found, answer: Answer) -> QueryMeta:
-    state = found.state
-    is_list = answer.has_more is not None
-    return QueryMeta(
-        position=state.position,
-        as_of=state.as_of,
-        lag_events=None if found.head is None else max(0, found.head - state.position),
-        source=found.source,
-        projection=asked.view.label,
-        degraded=True if found.degraded else UNSET,
-        has_more=answer.has_more if answer.has_more is not None else UNSET,
-        next_cursor=answer.next_cursor if is_list else UNSET,
-        exact_count=answer.exact_count if answer.exact_count is not None else UNSET,
     )

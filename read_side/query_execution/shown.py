@@ -25,6 +25,15 @@ class Shown:
             return False
         return state.position < shown.position or (state.build == shown.build and state.revision < shown.revision)
 
+    def may_show(self, asked: Asked, state: ProjectionState) -> bool:
+        """Whether nothing newer was shown; if so it is noted."""
+        if self._states.get((asked.tenant_id, asked.view.label)) is state:
+            return True
+        if self.is_past(asked, state):
+            return False
+        self.remember(asked, state)
+        return True
+
     def remember(self, asked: Asked, state: ProjectionState) -> None:
         """Note what is about to be shown. The table has the last word, also where it was taken back to a backup."""
         key = (asked.tenant_id, asked.view.label)

@@ -21,7 +21,6 @@ class StoredMeta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exact_count: int | None = None
 
 
-_NOTHING: Final = StoredMeta()
 _NO_META: Final = b"{}"
 _decoder = msgspec.json.Decoder(StoredMeta)
 
@@ -36,8 +35,15 @@ def encode_stored(state: ProjectionState, answer: Answer) -> bytes | None:
 
 def decode_stored(stored: bytes) -> Answer:
     """The answer, without the keys of its rows: one that shows parked rows is never stored."""
-    _, meta_json, data = stored.split(b"\n", 2)
-    meta = _NOTHING if meta_json == _NO_META else _decoder.decode(meta_json)
+    _, page_text, data = stored.split(b"\n", 2)
+    return decode_page(page_text, data=data)
+
+
+def decode_page(page_text: bytes | None, *, data: bytes) -> Answer:
+    """Of a stored answer's second line, or of a row, which has none."""
+    if page_text is None or page_text == _NO_META:
+        return Answer(data=data)
+    meta = _decoder.decode(page_text)
     return Answer(data=data, next_cursor=meta.next_cursor, has_more=meta.has_more, exact_count=meta.exact_count)
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
-from litestar.types import ControllerRouterHandler, Receive, Scope, Send
+from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
 
 from shared_kernel.http.authentication import Authentication
 from shared_kernel.http.body_guard import BODY_DEADLINE_SECONDS
@@ -47,6 +47,7 @@ def build_app(  # noqa: PLR0913  # the one place where everything meets
     lifespan: Sequence[Lifespan] = (),
     is_known_origin: IsKnownOrigin = no_known_origin,
     body_deadline_seconds: float = BODY_DEADLINE_SECONDS,
+    short_way: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> Application:
     """Assemble one side.
 
@@ -60,6 +61,7 @@ def build_app(  # noqa: PLR0913  # the one place where everything meets
         lifespan: opened in order, closed in reverse; readiness is turned off before the first closes.
         is_known_origin: whether any store lists an origin, for preflights.
         body_deadline_seconds: for a request's body to arrive.
+        short_way: put before the router, behind the outer door, to answer again what the router has let through before.
 
     Raises:
         UndeclaredRouteError: a route says nothing about who may use it, or asks for Litestar's response cache.
@@ -76,7 +78,8 @@ def build_app(  # noqa: PLR0913  # the one place where everything meets
         debug=False,
     )
     assert_every_route_declared(litestar)
-    return Application(Door(litestar, door, metrics=metrics, is_known_origin=is_known_origin), litestar)
+    behind: ASGIApp = litestar if short_way is None else short_way(litestar)
+    return Application(Door(behind, door, metrics=metrics, is_known_origin=is_known_origin), litestar)
 
 
 def provided(value: object) -> Provide:

@@ -5,13 +5,12 @@ import re
 from contextvars import ContextVar
 from typing import TypeGuard
 
-import msgspec
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Scope
 
 from shared_kernel.access.principals import Principal
 from shared_kernel.errors import UnauthenticatedError
-from shared_kernel.identifiers import new_id
+from shared_kernel.identifiers import new_id_text
 
 # Visible ASCII, and no API key that was put into the wrong header: it would be kept in logs and events.
 _REQUEST_ID = re.compile(rb"(?!.*sw_(?:live|test)_)[\x21-\x7e]{1,128}\Z")
@@ -23,16 +22,43 @@ def is_http(scope: Scope) -> TypeGuard[HTTPScope]:
     return scope["type"] == ScopeType.HTTP
 
 
-class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
-    """Carried into event metadata and log lines.
+class RequestContext:
+    """Carried into event metadata and log lines; `principal` is set once the gate knows.
 
-    Attributes:
-        request_id: the client's `X-Request-Id` where it is sane, else a UUIDv7.
-        traceparent: W3C trace context; the client's trace with a span of ours, or a new trace.
+    `request_id` is the client's `X-Request-Id` where it is sane, else a UUIDv7.
     """
 
-    request_id: str
-    traceparent: str
+    __slots__ = ("_received_traceparent", "_traceparent", "principal", "request_id")
+
+    def __init__(self, request_id: bytes | None, traceparent: bytes | None) -> None:
+        """Accept what the client sent where it is sane, else make it.
+
+        Args:
+            request_id: the `X-Request-Id` header; at most 128 visible ASCII characters.
+            traceparent: the `traceparent` header.
+        """
+        is_sane = request_id is not None and _REQUEST_ID.match(request_id) is not None
+        self.request_id = request_id.decode("ascii") if request_id is not None and is_sane else new_id_text()
+        self.principal: Principal | None = None
+        self._received_traceparent = traceparent
+        self._traceparent: str | None = None
+
+    @property
+    def traceparent(self) -> str:
+        """W3C trace context: the client's trace with a span of ours, or a new trace; made when first asked for.
+
+        Source: W3C Trace Context, section 3.2.
+        """
+        if self._traceparent is None:
+            self._traceparent = _continued(self._received_traceparent)
+        return self._traceparent
+
+    def log_fields(self) -> dict[str, str]:
+        """What every log line of this request says."""
+        if self.principal is None:
+            return {"request_id": self.request_id}
+        fields = {"request_id": self.request_id, "actor": str(self.principal.id)}
+        return fields if self.principal.store is None else {**fields, "tenant": str(self.principal.store.id)}
 
 
 class NoRequestInContextError(RuntimeError):
@@ -40,7 +66,6 @@ class NoRequestInContextError(RuntimeError):
 
 
 request_variable: ContextVar[RequestContext] = ContextVar("request")
-principal_variable: ContextVar[Principal] = ContextVar("principal")
 
 
 def current_request() -> RequestContext:
@@ -62,27 +87,11 @@ def current_principal() -> Principal:
     Raises:
         UnauthenticatedError: nobody is, as on a public route.
     """
-    try:
-        return principal_variable.get()
-    except LookupError:
+    context = request_variable.get(None)
+    if context is None or context.principal is None:
         message = "a valid API key is required"
-        raise UnauthenticatedError(message) from None
-
-
-def request_context(request_id: bytes | None, traceparent: bytes | None) -> RequestContext:
-    """Accept what the client sent where it is sane, else make it.
-
-    Args:
-        request_id: the `X-Request-Id` header; at most 128 visible ASCII characters.
-        traceparent: the `traceparent` header.
-
-    Source: W3C Trace Context, section 3.2.
-    """
-    accepted = request_id is not None and _REQUEST_ID.match(request_id)
-    return RequestContext(
-        request_id=request_id.decode("ascii") if accepted and request_id else str(new_id()),
-        traceparent=_continued(traceparent),
-    )
+        raise UnauthenticatedError(message)
+    return context.principal
 
 
 def _continued(traceparent: bytes | None) -> str:

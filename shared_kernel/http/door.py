@@ -1,18 +1,21 @@
 """The outer door, before the router: every request passes it, also those to paths that do not exist."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 import structlog
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars, reset_contextvars
+from msgspec import UNSET
 
 from shared_kernel.errors import MalformedError, RateLimitedError, ShelfWiseError, UnavailableError
 from shared_kernel.http.addresses import ClientAddress
-from shared_kernel.http.context import is_http, request_context, request_variable
+from shared_kernel.http.context import is_http, request_variable
 from shared_kernel.http.cors import IsKnownOrigin, no_known_origin, preflight_headers
-from shared_kernel.http.exchange import CLIENT_GONE_STATUS, Exchange, RequestHeaders
+from shared_kernel.http.exchange import CLIENT_GONE_STATUS, Exchange
 from shared_kernel.http.problems import InternalError, send_problem
+from shared_kernel.observability.access_log import ACCESS_LOG, AccessLine
+from shared_kernel.observability.log_context import log_context
 from shared_kernel.observability.metrics import Metrics
 from shared_kernel.rate_limits.headers import address_policy_value
 from shared_kernel.rate_limits.headers import headers as limit_fields
@@ -77,12 +80,10 @@ class Door:
         """Pass the lifespan on, refuse websockets by not answering, and answer requests."""
         if not is_http(scope):
             await self._app(scope, receive, send)
+            ACCESS_LOG.flush()
             return
-        headers = RequestHeaders(scope)
-        context = request_context(headers.request_id, headers.traceparent)
-        exchange = Exchange(scope, send, headers=headers, context=context)
-        token = request_variable.set(context)
-        log_tokens = bind_contextvars(request_id=context.request_id)
+        exchange = Exchange(scope, send)
+        token, log_token = request_variable.set(exchange.context), log_context.set(exchange.context)
         self._in_flight += 1
         try:
             await self._answer(exchange, receive)
@@ -90,17 +91,13 @@ class Door:
             self._in_flight -= 1
             self._account(exchange)
             request_variable.reset(token)
-            reset_contextvars(**log_tokens)
+            log_context.reset(log_token)
 
     async def _answer(self, exchange: Exchange, receive: Receive) -> None:
         try:
             self._refuse_too_much(exchange)
             _refuse_unreadable(exchange.scope)
-            headers = exchange.headers
-            if exchange.method == "OPTIONS" and headers.origin and headers.requested_method:
-                fields = await preflight_headers(headers.origin, self._is_known_origin)
-                await exchange.send({"type": "http.response.start", "status": 204, "headers": fields})
-                await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+            if exchange.method == "OPTIONS" and await self._answered_preflight(exchange):
                 return
             await self._app(exchange.scope, receive, exchange.send)
         except ShelfWiseError as error:
@@ -113,14 +110,24 @@ class Door:
             shown = InternalError("Something went wrong on our side; quote the request id when you report it.")
             await send_problem(exchange.send, shown, instance=exchange.scope["path"])
 
+    async def _answered_preflight(self, exchange: Exchange) -> bool:
+        origin = exchange.headers.get(b"origin")
+        if not origin or not exchange.headers.get(b"access-control-request-method"):
+            return False
+        fields = await preflight_headers(origin, self._is_known_origin)
+        await exchange.send({"type": "http.response.start", "status": 204, "headers": fields})
+        await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+        return True
+
     def _refuse_too_much(self, exchange: Exchange) -> None:
         scope: HTTPScope = exchange.scope
         if scope["path"] in _PROBES:
             return
         client = scope.get("client")
-        address = self._client_address.of(client[0] if client else None, exchange.headers.forwarded_for)
-        admission = self._addresses.admit(address)
-        if not admission.allowed:
+        forwarded_for = exchange.headers.get(b"x-forwarded-for")
+        address = self._client_address.of(client[0] if client else None, forwarded_for)
+        if not self._addresses.takes(address):
+            admission = self._addresses.admit(address)
             self._metrics.shed.labels("address").inc()
             message = "Too many requests from this address; wait and try again."
             raise RateLimitedError(
@@ -139,21 +146,20 @@ class Door:
         self._metrics.observe_request(
             route=exchange.route, method=exchange.method, status=status, duration_seconds=duration_seconds
         )
-        if not self._access_log:
-            return
-        fields: dict[str, object] = {
-            "method": exchange.method,
-            "route": exchange.route,
-            "status": status,
-            "duration_ms": round(duration_seconds * 1000, 2),
-        }
-        if exchange.principal is not None:
-            if exchange.principal.store is not None:
-                fields["tenant"] = str(exchange.principal.store.id)
-            fields["actor"] = str(exchange.principal.id)
-        if exchange.position is not None:
-            fields["position"] = int(exchange.position)
-        _log.info("request", **fields)
+        if self._access_log:
+            principal = exchange.context.principal
+            line = AccessLine(
+                method=exchange.method,
+                route=exchange.route,
+                status=status,
+                duration_ms=round(duration_seconds * 1000, 2),
+                tenant=UNSET if principal is None or principal.store is None else principal.store.id,
+                actor=UNSET if principal is None else principal.id,
+                position=UNSET if exchange.position is None else exchange.position,
+                request_id=exchange.context.request_id,
+                at=datetime.now(UTC),
+            )
+            ACCESS_LOG.write(line)
 
 
 def _refuse_unreadable(scope: HTTPScope) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 from litestar import Response
@@ -15,6 +15,8 @@ T = TypeVar("T")
 _ETAG_BYTES = 12
 """96 bits: two representations of one URL never meet by chance."""
 NO_META = b"{}"
+PRIVATE: Final = "private, no-cache"
+"""Of answers: a shared cache between us and the client must neither keep nor mix what belongs to one store."""
 
 
 class CommandMeta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -153,15 +155,19 @@ def weak_etag(*parts: str) -> str:
     return f'W/"{digest}"'
 
 
+def link_value(next_link: str) -> str:
+    """The `Link` to a list's next page."""
+    return f'<{next_link}>; rel="next"'
+
+
 def _query_fields(
     position: int, etag: str | None, next_link: str | None, headers: Mapping[str, str] | None
 ) -> dict[str, str]:
     fields = dict(headers) if headers else {}
     fields["ShelfWise-Position"] = str(position)
-    # A shared cache between us and the client must neither keep nor mix what belongs to one store.
-    fields["Cache-Control"] = "private, no-cache"
+    fields["Cache-Control"] = PRIVATE
     if etag is not None:
         fields["ETag"] = etag
     if next_link is not None:
-        fields["Link"] = f'<{next_link}>; rel="next"'
+        fields["Link"] = link_value(next_link)
     return fields

@@ -1,85 +1,65 @@
 """One request and its answer, as the outer door sees them go by."""
 
 import time
+from typing import Final
 
 from litestar.types import HTTPResponseStartEvent, HTTPScope, HTTPSendMessage, Message, Send
 
-from shared_kernel.access.principals import Principal
 from shared_kernel.http.context import RequestContext
-from shared_kernel.http.cors import response_headers
-from shared_kernel.http.gate import PRINCIPAL_KEY
+from shared_kernel.http.cors import RawHeaders, response_headers
 from shared_kernel.observability.metrics import UNMATCHED
 
-CLIENT_GONE_STATUS = 499
+CLIENT_GONE_STATUS: Final = 499
 """No answer was started; what nginx logs for it."""
+EXCHANGE_KEY: Final = "shelfwise.exchange"
+"""Where those behind the outer door find the exchange in the scope."""
+_LISTS: Final = frozenset({b"accept", b"if-none-match", b"x-forwarded-for"})
 
 
 class RequestHeaders:
-    """The fields the outer door reads, found in one pass."""
+    """A request's fields by name: those that are lists joined (RFC 9110, section 5.3), of the others the last."""
 
-    __slots__ = ("forwarded_for", "origin", "request_id", "requested_method", "traceparent")
+    __slots__ = ("_fields", "has_repeated")
 
     def __init__(self, scope: HTTPScope) -> None:
-        self.request_id: bytes | None = None
-        self.traceparent: bytes | None = None
-        self.origin: bytes | None = None
-        self.requested_method: bytes | None = None
-        self.forwarded_for: bytes | None = None
-        for name, value in scope["headers"]:
-            match name:
-                case b"x-request-id":
-                    self.request_id = value
-                case b"traceparent":
-                    self.traceparent = value
-                case b"origin":
-                    self.origin = value
-                case b"access-control-request-method":
-                    self.requested_method = value
-                case b"x-forwarded-for":
-                    self.forwarded_for = value if self.forwarded_for is None else self.forwarded_for + b"," + value
-                case _:
-                    pass
+        headers = scope["headers"]
+        self._fields: dict[bytes, bytes] = dict(headers)
+        self.has_repeated = len(self._fields) != len(list(headers))
+        if self.has_repeated:
+            for name in _LISTS & self._fields.keys():
+                self._fields[name] = b",".join(value for other, value in headers if other == name)
+
+    def get(self, name: bytes) -> bytes | None:
+        """The field, or None without it; names are in lower case."""
+        return self._fields.get(name)
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self._fields
 
 
 class Exchange:
     """Adds to the answer what every answer has, and remembers what is logged and counted of it."""
 
-    __slots__ = (
-        "_is_head",
-        "_request_id",
-        "_send",
-        "_started_at",
-        "headers",
-        "method",
-        "position",
-        "scope",
-        "status",
-    )
+    __slots__ = ("_send", "_started_at", "context", "headers", "method", "position", "scope", "status")
 
-    def __init__(self, scope: HTTPScope, send: Send, *, headers: RequestHeaders, context: RequestContext) -> None:
+    def __init__(self, scope: HTTPScope, send: Send) -> None:
         self._started_at = time.perf_counter()
         self._send = send
-        self._request_id = context.request_id.encode("ascii")
+        self.headers = RequestHeaders(scope)
+        self.context = RequestContext(self.headers.get(b"x-request-id"), self.headers.get(b"traceparent"))
         self.method: str = scope["method"]
-        self._is_head = self.method == "HEAD"
-        self.headers = headers
         self.scope = scope
-        if self._is_head:
+        if self.method == "HEAD":
             self.scope = scope.copy()
             self.scope["method"] = "GET"
+        self.scope[EXCHANGE_KEY] = self  # type: ignore[typeddict-unknown-key]  # a scope is an open dictionary (ASGI)
         self.status = 0
-        self.position: str | None = None
+        self.position: int | None = None
 
     @property
     def route(self) -> str:
         """The route's template, with few values; the path has as many as anybody likes."""
         return self.scope.get("path_template") or UNMATCHED
-
-    @property
-    def principal(self) -> Principal | None:
-        """Whom the answer was for, once the gate knew."""
-        principal = self.scope.get(PRINCIPAL_KEY)
-        return principal if isinstance(principal, Principal) else None
 
     @property
     def duration_seconds(self) -> float:
@@ -90,21 +70,37 @@ class Exchange:
         """Pass a message on."""
         if message["type"] == "http.response.start":
             message = self._completed(message)
-        elif self._is_head and message["type"] == "http.response.body":
+        elif self.method == "HEAD" and message["type"] == "http.response.body":
             message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
         await self._send(message)
 
+    async def answer(self, status: int, headers: RawHeaders, body: bytes, *, position: int) -> None:
+        """A whole answer to a GET, from whoever composes its messages without Litestar.
+
+        Args:
+            headers: with everything but what every answer has; the list is the exchange's from now on.
+            position: that the answer tells.
+        """
+        self.status, self.position = status, position
+        await self._send({"type": "http.response.start", "status": status, "headers": self._with_own(headers)})
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
     def _completed(self, message: HTTPResponseStartEvent) -> HTTPSendMessage:
         self.status = message["status"]
-        headers = [*message["headers"], (b"x-request-id", self._request_id)]
+        headers = [*message["headers"]]
         for index, (name, value) in enumerate(headers):
             if name == b"shelfwise-position":
-                self.position = value.decode("latin-1")
+                self.position = int(value)
             elif name == b"allow":
                 headers[index] = (name, _with_head(value))
-        if self.headers.origin is not None:
-            headers += response_headers(self.headers.origin, self.principal)
-        return {"type": "http.response.start", "status": self.status, "headers": headers}
+        return {"type": "http.response.start", "status": self.status, "headers": self._with_own(headers)}
+
+    def _with_own(self, headers: RawHeaders) -> RawHeaders:
+        headers.append((b"x-request-id", self.context.request_id.encode("ascii")))
+        origin = self.headers.get(b"origin")
+        if origin is not None:
+            headers += response_headers(origin, self.context.principal)
+        return headers
 
 
 def _with_head(allow: bytes) -> bytes:

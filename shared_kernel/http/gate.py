@@ -4,18 +4,15 @@ from contextlib import nullcontext
 from typing import Final
 
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from shared_kernel.access.principals import Principal
 from shared_kernel.errors import ForbiddenError, NotAcceptableError
 from shared_kernel.http.authentication import Authentication, unauthenticated
 from shared_kernel.http.body_guard import BODY_DEADLINE_SECONDS, ClientGoneError, guarded_body
-from shared_kernel.http.context import is_http, principal_variable
+from shared_kernel.http.context import is_http, request_variable
 from shared_kernel.http.routes import Declaration, declaration_of, is_generated_options
 from shared_kernel.tenancy import acting_for
 
-PRINCIPAL_KEY: Final = "shelfwise.principal"
-"""Where the outer door finds, after the answer, whom it was for."""
 _JSON_RANGES: Final = (b"application/json", b"application/*", b"*/*")
 """The most specific first."""
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -50,16 +47,10 @@ class Gate:
             await self._pass(scope, receive, send, declaration.max_body_bytes)
             return
         principal = await self._admitted(scope, declaration)
-        scope[PRINCIPAL_KEY] = principal  # type: ignore[typeddict-unknown-key]  # a scope is an open dictionary (ASGI)
-        token = principal_variable.set(principal)
+        request_variable.get().principal = principal
         store = principal.store
-        log_tokens = bind_contextvars(actor=str(principal.id), **({} if store is None else {"tenant": str(store.id)}))
-        try:
-            with nullcontext() if store is None else acting_for(store):
-                await self._pass(scope, receive, send, declaration.max_body_bytes)
-        finally:
-            principal_variable.reset(token)
-            reset_contextvars(**log_tokens)
+        with nullcontext() if store is None else acting_for(store):
+            await self._pass(scope, receive, send, declaration.max_body_bytes)
 
     async def _admitted(self, scope: HTTPScope, declaration: Declaration) -> Principal:
         if self._authentication is None:

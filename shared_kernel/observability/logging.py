@@ -1,5 +1,7 @@
 """Structured logs on stderr: one JSON object a line, or readable lines where a person is watching."""
 
+import atexit
+import io
 import logging
 import sys
 from collections.abc import Callable
@@ -9,6 +11,8 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from shared_kernel.observability.access_log import ACCESS_LOG
+from shared_kernel.observability.log_context import merge_log_context
 from shared_kernel.observability.redaction import redact_fields, redact_text
 
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
@@ -26,13 +30,15 @@ def configure_logging(
         level: the lowest to write.
         log_format: `auto` is `console` where the stream is a terminal, else `json`.
         stream: stderr by default; stdout belongs to programs' answers.
-        keeps_loggers: bind each logger once, for speed; tests that configure again say False.
+        keeps_loggers: bind each logger once, and write requests' lines in batches, for speed; tests that configure
+            again say False.
     """
     target = stream if stream is not None else sys.stderr
     number = logging.getLevelNamesMapping()[level.upper()]
     is_console = log_format == "console" or (log_format == "auto" and target.isatty())
     enriched: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        merge_log_context,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
@@ -48,6 +54,9 @@ def configure_logging(
         cache_logger_on_first_use=keeps_loggers,
     )
     _route_standard_library(target, number, enriched=enriched, rendered=rendered)
+    is_batched = keeps_loggers and not is_console and number <= logging.INFO and isinstance(target, io.TextIOWrapper)
+    ACCESS_LOG.batch_into(target.buffer if is_batched else None)
+    atexit.register(ACCESS_LOG.flush)
 
 
 def _route_standard_library(

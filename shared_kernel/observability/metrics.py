@@ -5,6 +5,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from shared_kernel.observability.durations import DurationHistogram, Durations
+
 METRICS_MEDIA_TYPE: Final = CONTENT_TYPE_LATEST.partition("; charset")[0]
 """Without its charset, which is UTF-8 and which Litestar adds to all text."""
 UNMATCHED: Final = "unmatched"
@@ -19,17 +21,16 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._duration = Histogram(
+        self._duration = DurationHistogram(
             "shelfwise_http_request_duration_seconds",
             "Time from the first byte of a request to the last of its answer.",
-            labelnames=("route", "method", "status"),
-            buckets=_BUCKETS_SECONDS,
-            registry=self.registry,
+            labels=("route", "method", "status"),
+            bounds_seconds=_BUCKETS_SECONDS,
         )
+        self.registry.register(self._duration)
         self.in_flight = self.gauge("shelfwise_http_requests_in_flight", "Requests being answered.")
         self.shed = self.counter("shelfwise_http_requests_shed_total", "Requests refused before routing.", "reason")
-        # `labels()` locks and builds a key each time; the label values are few (routes x methods x 5).
-        self._children: dict[tuple[str, str, int], Histogram] = {}
+        self._answered: dict[tuple[str, str, int], Durations] = {}
 
     def counter(self, name: str, documentation: str, *labels: str) -> Counter:
         """Add a counter; its labels must have few values."""
@@ -55,11 +56,11 @@ class Metrics:
             duration_seconds: to the last byte.
         """
         key = (route, method if method in _METHODS else _OTHER_METHOD, status // _HUNDRED)
-        child = self._children.get(key)
-        if child is None:
-            child = self._duration.labels(key[0], key[1], f"{key[2]}xx")
-            self._children[key] = child
-        child.observe(duration_seconds)
+        durations = self._answered.get(key)
+        if durations is None:
+            durations = self._duration.of(key[0], key[1], f"{key[2]}xx")
+            self._answered[key] = durations
+        durations.observe(duration_seconds)
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""

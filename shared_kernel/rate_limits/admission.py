@@ -11,7 +11,7 @@ TENANT: Final = "tenant"
 KEY: Final = "key"
 ADDRESS: Final = "address"
 
-_SECOND_US: Final = 1_000_000
+SECOND_US: Final = 1_000_000
 _NUMBERS_PER_LIMIT: Final = 3
 
 
@@ -37,8 +37,8 @@ def admission(names: Sequence[str], decisions: Sequence[Decision]) -> Admission:
         allowed=decision.allowed,
         limit=name,
         remaining=decision.remaining,
-        reset_seconds=-(-decision.reset_us // _SECOND_US),
-        retry_after_seconds=-(-decision.retry_after_us // _SECOND_US),
+        reset_seconds=-(-decision.reset_us // SECOND_US),
+        retry_after_seconds=-(-decision.retry_after_us // SECOND_US),
     )
 
 

@@ -5,7 +5,7 @@ Source: draft-ietf-httpapi-ratelimit-headers-10 (both fields are structured-fiel
 
 from collections.abc import Sequence
 
-from shared_kernel.rate_limits.admission import ADDRESS, KEY, TENANT, Admission
+from shared_kernel.rate_limits.admission import ADDRESS, KEY, SECOND_US, TENANT, Admission
 from shared_kernel.rate_limits.settings import MINUTE_SECONDS, RateLimitSettings
 
 
@@ -23,6 +23,14 @@ def limit_value(admission: Admission) -> str:
     """Render `RateLimit`; when refused, `t` is what `Retry-After` says, which should not be earlier than `t`."""
     seconds = admission.reset_seconds if admission.allowed else admission.retry_after_seconds
     return f'"{admission.limit}";r={admission.remaining};t={seconds}'
+
+
+def allowed_limit_value(answer: Sequence[int]) -> str:
+    """Render `RateLimit` straight from what `gcra_all` returned where it admitted; the limit with less left is told."""
+    _, tenant_left, _, tenant_reset_us, key_left, _, key_reset_us = answer
+    if tenant_left <= key_left:
+        return f'"{TENANT}";r={tenant_left};t={-(-tenant_reset_us // SECOND_US)}'
+    return f'"{KEY}";r={key_left};t={-(-key_reset_us // SECOND_US)}'
 
 
 def headers(policy: str, admission: Admission) -> dict[str, str]:

@@ -70,6 +70,10 @@ class AddressLimiter:
         )
         self._clock_us = clock_us
 
+    def takes(self, address: str) -> bool:
+        """Draw one unit from the bucket of the address if it is there; `admit` then says why it is not."""
+        return self._addresses.take(address_key(address), self._clock_us())
+
     def admit(self, address: str, *, cost: int = 1) -> Admission:
         """Draw from the bucket of the address, or of its IPv6 site."""
         decision = self._addresses.admit(address_key(address), now_us=self._clock_us(), cost=cost)

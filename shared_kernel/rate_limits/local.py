@@ -24,11 +24,22 @@ class LocalGcra(Generic[Key]):
             message = "max_keys is at least 1"
             raise ValueError(message)
         self._bucket = bucket
+        self._capacity_us = bucket.burst * bucket.interval_us
         self._max_keys = max_keys
         self._tats_us: OrderedDict[Key, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._tats_us)
+
+    def take(self, key: Key, now_us: int) -> bool:
+        """Draw one unit if it is there: `admit` without the words, for the many who are let in."""
+        full_at_us = now_us + self._capacity_us
+        stored_us = self._tats_us.get(key, now_us)
+        drawn_us = min(max(stored_us, now_us), full_at_us) + self._bucket.interval_us
+        if drawn_us > full_at_us:
+            return False
+        self.store(key, drawn_us)
+        return True
 
     def admit(self, key: Key, *, now_us: int, cost: int = 1) -> Decision:
         """Draw `cost` units if they are there; `now_us` is of a monotonic clock."""

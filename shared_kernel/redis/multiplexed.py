@@ -68,6 +68,10 @@ class MultiplexedRedis:
         """
         return await self._open_wire().send(pack_shared(args))
 
+    def send(self, packed: bytes) -> asyncio.Future[Reply]:
+        """Run a command that `pack_shared` has encoded, for whoever sends the same one again and again; as `call`."""
+        return self._open_wire().send(packed)
+
     async def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
         """Run commands in one flush; an error reply is returned, in its place, as a RedisReplyError.
 

@@ -116,6 +116,16 @@ def test_lua_and_python_agree_on_several_limits(
 
 
 @given(bucket=buckets, sequence=arrivals)
+def test_taking_is_admitting_without_words(bucket: Bucket, sequence: list[tuple[int, int]]) -> None:
+    """The short way lets in whom the long one lets in, and leaves the same behind."""
+    short: LocalGcra[str] = LocalGcra(bucket)
+    long: LocalGcra[str] = LocalGcra(bucket)
+    for now_us, _ in _times(sequence):
+        assert short.take("one", now_us) is long.admit("one", now_us=now_us).allowed
+        assert short.look("one", now_us=now_us, cost=0) == long.look("one", now_us=now_us, cost=0)
+
+
+@given(bucket=buckets, sequence=arrivals)
 def test_never_more_than_the_burst_and_what_has_refilled(bucket: Bucket, sequence: list[tuple[int, int]]) -> None:
     """The bound that a limit is there for, with a clock that goes forward."""
     local: LocalGcra[str] = LocalGcra(bucket)

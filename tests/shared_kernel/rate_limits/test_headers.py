@@ -1,7 +1,17 @@
 """What clients are told about limits."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from shared_kernel.rate_limits.admission import Admission, admission_from_lua
-from shared_kernel.rate_limits.headers import address_policy_value, headers, policy_value
+from shared_kernel.rate_limits.headers import (
+    address_policy_value,
+    allowed_limit_value,
+    headers,
+    limit_value,
+    policy_value,
+)
+from shared_kernel.rate_limits.limiter import LIMIT_NAMES
 from shared_kernel.rate_limits.settings import RateLimitSettings
 
 SETTINGS = RateLimitSettings(tenant_per_minute=6000, key_per_minute=1200, address_per_minute=300, address_burst=60)
@@ -41,3 +51,10 @@ def test_of_two_refusals_the_longer_wait_decides_and_of_two_admissions_the_small
     assert admission_from_lua(("tenant", "key"), [0, 0, 9_000_000, 1, 0, 2_000_000, 1]).limit == "tenant"
     assert admission_from_lua(("tenant", "key"), [1, 7, 0, 1, 3, 0, 1]).limit == "key"
     assert admission_from_lua(("tenant", "key"), [1, 2, 0, 1, 3, 0, 1]).limit == "tenant"
+
+
+@given(st.lists(st.integers(min_value=0, max_value=10**9), min_size=4, max_size=4))
+def test_the_short_way_to_the_value_is_the_long_one(numbers: list[int]) -> None:
+    """What the script answers of an admitted request says the same either way."""
+    answer = [1, numbers[0], 0, numbers[1], numbers[2], 0, numbers[3]]
+    assert allowed_limit_value(answer) == limit_value(admission_from_lua(LIMIT_NAMES, answer))
