@@ -45,7 +45,7 @@ async def editions(request: QueryRequest, queries: NamedDependency[Queries]) -> 
     if has_parameter(request, "q"):
         search = resolve_search(parse_parameters(request, SearchParameters))
         return await queries.answer(request, view=SEARCH_VIEW, query=search, fetch=search_editions)
-    return await queries.answer(request, view=VIEW, query=parse_list(request, EDITIONS), fetch=edition_page)
+    return await queries.page(request, view=VIEW, query=parse_list(request, EDITIONS), fetch=edition_page)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (edition, editions)

@@ -14,7 +14,7 @@ from shared_kernel.http.envelope import Envelope
 @query_route("/locations", policy=READ_OPERATIONS, cost=2, parameters=LOCATIONS, summary="The store's locations")
 async def locations(request: QueryRequest, queries: NamedDependency[Queries]) -> Response[Envelope[list[LocationRow]]]:
     """Shops and warehouses, by name."""
-    return await queries.answer(request, view=VIEW, query=parse_list(request, LOCATIONS), fetch=location_page)
+    return await queries.page(request, view=VIEW, query=parse_list(request, LOCATIONS), fetch=location_page)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (locations,)

@@ -35,7 +35,7 @@ async def order_timeline(
 ) -> Response[Envelope[list[TimelineEntry]]]:
     """Oldest first; of a very long story the newest 200 entries."""
     parse_parameters(request, NoParameters)
-    return await queries.answer(request, view=VIEW, query=TimelineQuery(order_id=order_id), fetch=fetch_timeline)
+    return await queries.page(request, view=VIEW, query=TimelineQuery(order_id=order_id), fetch=fetch_timeline)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (order, order_timeline)

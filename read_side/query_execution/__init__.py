@@ -27,13 +27,15 @@ import this package: projections import `view.py`.) There are three shapes of qu
 
     @query_route("/orders", policy=READ_OPERATIONS, cost=2, parameters=ORDERS, summary="Orders")
     async def orders(request: QueryRequest, queries: NamedDependency[Queries]) -> Response[Envelope[list[OrderItem]]]:
-        return await queries.answer(request, view=VIEW, query=parse_list(request, ORDERS), fetch=order_page)
+        return await queries.page(request, view=VIEW, query=parse_list(request, ORDERS), fetch=order_page)
 
     async def order_page(snapshot: Snapshot, query: ListQuery) -> Answer:
         return await list_page(snapshot, ORDERS, query, item=order_item)      # order_item: Record -> Struct
 
    With further parameters (`own_parameters=` in the route): `page, own = parse_list_with(request, ORDERS, Own)`, and a
    frozen query struct that holds both (`page: ListQuery`, plus yours, resolved).
+
+   (`queries.page` is for a fetch of one statement that an index keeps short; `queries.answer` for all others.)
 
 3. Anything else (sums, ranks, search): parameters into a struct, the struct resolved, one fetch over ONE view's table:
 

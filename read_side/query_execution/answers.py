@@ -1,7 +1,7 @@
 """What a view's fetch is given, and what it returns."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,12 +15,18 @@ Record: TypeAlias = Any
 Argument: TypeAlias = Any
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One REPEATABLE READ, READ ONLY transaction of one tenant, and the state that its rows belong to."""
+class Snapshot:
+    """One moment of one tenant's rows, and the state that they belong to; here a REPEATABLE READ transaction."""
 
-    connection: Connection
-    tenant_id: UUID
-    state: ProjectionState
+    def __init__(self, *, connection: Connection, tenant_id: UUID, state: ProjectionState) -> None:
+        self.connection = connection
+        self.tenant_id = tenant_id
+        self._state = state
+
+    @property
+    def state(self) -> ProjectionState:
+        """Of the view."""
+        return self._state
 
     async def rows(self, statement: str, *arguments: Argument) -> list[Record]:
         """All rows; the statement's $1 is the tenant, $2 the build, and the arguments begin at $3."""
@@ -29,7 +35,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     async def row(self, statement: str, *arguments: Argument) -> Record | None:
         """The first row or None; parameters as in `rows`."""
-        return await self.connection.fetchrow(statement, self.tenant_id, self.state.build, *arguments)
+        records = await self.rows(statement, *arguments)
+        return records[0] if records else None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +47,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         next_cursor: where the next page begins; None without one.
         has_more: set by lists only.
         exact_count: of all pages, where the projection counts.
-        row_keys: `encode_key` of each row shown, so that parked ones are told; None where it cannot be said (sums).
+        row_keys: `encode_key` of each row shown, so that parked ones are told; None where it cannot be said (sums), and
+            where nothing is parked, since nobody asks then.
     """
 
     data: bytes
@@ -52,3 +60,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 Fetch: TypeAlias = Callable[[Snapshot, QueryT], Awaitable[Answer | None]]
 """Reads what a resolved query asks for; None: it does not exist, which is answered with 404."""
+
+
+class OneStatementFetch(msgspec.Struct, Generic[QueryT], frozen=True, kw_only=True):
+    """A fetch that runs one statement and no more."""
+
+    fetch: Fetch[QueryT]
+
+
+AnyFetch: TypeAlias = Fetch[QueryT] | OneStatementFetch[QueryT]

@@ -39,7 +39,7 @@ def _row(view: View[RowT], record: Record) -> RowT:
     types = _json_types(view)
     values = {
         name: msgspec.json.decode(value, type=types[name]) if name in types and value is not None else value
-        for name, value in record.items()
+        for name, value in ((name, record[name]) for name in view.row.__struct_fields__)
     }
     return view.row(**values)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response
 
-from read_side.query_execution.answers import Fetch, QueryT
+from read_side.query_execution.answers import AnyFetch, Fetch, OneStatementFetch, QueryT
 from read_side.query_execution.asking import Asked, query_digest
 from read_side.query_execution.cache import Look, QueryCache
 from read_side.query_execution.entities import EntityQuery, entity_fetch
@@ -21,7 +21,7 @@ from read_side.query_execution.repeating import LOOK_KEY, Repeats
 from read_side.query_execution.requests import QueryRequest, principal_of
 from read_side.query_execution.shown import Shown
 from read_side.query_execution.single_flight import Flight, SingleFlight
-from read_side.query_execution.table import Reading, read_state, read_table
+from read_side.query_execution.table import Reading, read_page, read_state, read_table
 from read_side.query_execution.telling import Found, has_already, response_of
 from read_side.query_execution.waiting import DEFAULT_MAX_WAITERS, Waiting
 from shared_kernel.clock import Clock, system_clock
@@ -67,7 +67,17 @@ class Queries:
         """One row by its key: from Redis, else from the table, else 404."""
         query = EntityQuery(key=key)
         asked = _asked(request, view, query, row=encode_key(key))
-        return await self._respond(request, asked, query, entity_fetch(view))
+        return await self._respond(request, asked, query, OneStatementFetch(fetch=entity_fetch(view)))
+
+    async def page(
+        self, request: QueryRequest, *, view: View[Any], query: QueryT, fetch: Fetch[QueryT]
+    ) -> Response[Any]:
+        """As `answer`, for a fetch that runs one statement and no more, which an index keeps short.
+
+        It is read in one round trip, and given up when it takes as long as a database that does not answer.
+        """
+        asked = _asked(request, view, query, row=None)
+        return await self._respond(request, asked, query, OneStatementFetch(fetch=fetch))
 
     async def answer(
         self, request: QueryRequest, *, view: View[Any], query: QueryT, fetch: Fetch[QueryT]
@@ -88,7 +98,9 @@ class Queries:
         await self._states.aclose()
         await self._cache.aclose()
 
-    async def _respond(self, request: QueryRequest, asked: Asked, query: QueryT, fetch: Fetch[QueryT]) -> Response[Any]:
+    async def _respond(
+        self, request: QueryRequest, asked: Asked, query: QueryT, fetch: AnyFetch[QueryT]
+    ) -> Response[Any]:
         look = _look_had(request, asked) or await self._cache.look(asked, cost=asked.cost)
         fields = limit_headers(self._limit_policy, look.admission)
         if not look.admission.allowed:
@@ -106,7 +118,7 @@ class Queries:
             self.repeats.remember(request.scope, principal_of(request), asked)
         return response_of(request, asked, found, fields)
 
-    async def _find(self, asked: Asked, look: Look, query: QueryT, fetch: Fetch[QueryT]) -> Found:
+    async def _find(self, asked: Asked, look: Look, query: QueryT, fetch: AnyFetch[QueryT]) -> Found:
         if asked.wait_seconds > 0 and (look.state is None or not asked.is_satisfied_by(look.state)):
             look = await self._look_when_satisfied(asked, look)
         found = self._in_cache(asked, look)
@@ -147,8 +159,9 @@ class Queries:
             return None
         return Found(state=state, answer=look.answer, source="cache", head=look.head)
 
-    async def _in_table(self, asked: Asked, look: Look, query: QueryT, fetch: Fetch[QueryT]) -> Found:
-        reading = await self._read(asked, query, fetch)
+    async def _in_table(self, asked: Asked, look: Look, query: QueryT, fetch: AnyFetch[QueryT]) -> Found:
+        likely = look.state or self._shown.last(asked)
+        reading = await self._read(asked, query, fetch, 0 if likely is None else likely.build)
         state = reading.state
         if not asked.is_satisfied_by(state):
             await self._refuse_unknown(asked, look.head)
@@ -170,9 +183,14 @@ class Queries:
             unchanged=reading.answer is not None and has_already(asked, state),
         )
 
-    async def _read(self, asked: Asked, query: QueryT, fetch: Fetch[QueryT]) -> Reading:
+    async def _read(self, asked: Asked, query: QueryT, fetch: AnyFetch[QueryT], likely_build: int) -> Reading:
         async def read(flight: Flight) -> Reading:
-            reading = await read_table(self._pool, asked, query, fetch, flight=flight)
+            if isinstance(fetch, OneStatementFetch):
+                reading = await read_page(
+                    self._pool, asked, query, fetch.fetch, flight=flight, likely_build=likely_build
+                )
+            else:
+                reading = await read_table(self._pool, asked, query, fetch, flight=flight)
             if reading.answer is not None and reading.state.build and not reading.state.parked:
                 self._cache.store(asked, reading.state, reading.answer)
             return reading

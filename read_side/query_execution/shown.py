@@ -20,14 +20,18 @@ class Shown:
 
     def is_past(self, asked: Asked, state: ProjectionState) -> bool:
         """Whether something newer was shown: a later position, or there a later revision of the same build."""
-        shown = self._states.get((asked.tenant_id, asked.view.label))
+        shown = self.last(asked)
         if shown is None or state.position > shown.position:
             return False
         return state.position < shown.position or (state.build == shown.build and state.revision < shown.revision)
 
+    def last(self, asked: Asked) -> ProjectionState | None:
+        """The state that was shown last; None where none was, or long ago."""
+        return self._states.get((asked.tenant_id, asked.view.label))
+
     def may_show(self, asked: Asked, state: ProjectionState) -> bool:
         """Whether nothing newer was shown; if so it is noted."""
-        if self._states.get((asked.tenant_id, asked.view.label)) is state:
+        if self.last(asked) is state:
             return True
         if self.is_past(asked, state):
             return False

@@ -45,7 +45,7 @@ async def edition_stock(
 @query_route("/stock", policy=READ_OPERATIONS, cost=2, parameters=STOCK, summary="All editions' stock")
 async def stock(request: QueryRequest, queries: NamedDependency[Queries]) -> Response[Envelope[list[Stock]]]:
     """A row an edition, also where there is none of it."""
-    return await queries.answer(request, view=VIEW, query=parse_list(request, STOCK), fetch=stock_page)
+    return await queries.page(request, view=VIEW, query=parse_list(request, STOCK), fetch=stock_page)
 
 
 @query_route(
@@ -59,7 +59,7 @@ async def stock(request: QueryRequest, queries: NamedDependency[Queries]) -> Res
 async def low_stock(request: QueryRequest, queries: NamedDependency[Queries]) -> Response[Envelope[list[Stock]]]:
     """Editions still for sale, the scarcest first."""
     page, own = parse_list_with(request, LOW, LowParameters)
-    return await queries.answer(request, view=VIEW, query=LowQuery(page=page, threshold=own.threshold), fetch=low_page)
+    return await queries.page(request, view=VIEW, query=LowQuery(page=page, threshold=own.threshold), fetch=low_page)
 
 
 @query_route("/stock/valuation", policy=READ_FIGURES, cost=5, summary="What the stock is worth")

@@ -16,7 +16,7 @@ async def stock_movements(
     request: QueryRequest, queries: NamedDependency[Queries]
 ) -> Response[Envelope[list[StockMovement]]]:
     """Every change of stock there ever was, the latest first."""
-    return await queries.answer(request, view=VIEW, query=parse_list(request, MOVEMENTS), fetch=movement_page)
+    return await queries.page(request, view=VIEW, query=parse_list(request, MOVEMENTS), fetch=movement_page)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (stock_movements,)

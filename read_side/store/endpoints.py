@@ -22,7 +22,7 @@ from shared_kernel.http.envelope import Envelope
 async def store(request: QueryRequest, queries: NamedDependency[Queries]) -> Response[Envelope[Store]]:
     """Name, currency, time zone: what a front-end asks first."""
     parse_parameters(request, NoParameters)
-    return await queries.answer(request, view=VIEW, query=StoreQuery(role=principal_of(request).role), fetch=own_store)
+    return await queries.page(request, view=VIEW, query=StoreQuery(role=principal_of(request).role), fetch=own_store)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (store,)

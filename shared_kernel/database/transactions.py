@@ -10,6 +10,8 @@ import asyncpg
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.errors import UnavailableError
 
+_ACQUIRE_SECONDS = 1.5
+"""Below the two seconds in which the contract answers 503."""
 _ROLLBACK_TIMEOUT_SECONDS = 2.0
 _AWAY = (
     TimeoutError,
@@ -61,9 +63,29 @@ async def transaction(
         await _release(pool, connection)
 
 
+@asynccontextmanager
+async def lent(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection for single statements, each of which is a transaction of its own and names its tenant itself.
+
+    Raises:
+        DatabaseUnavailableError: no connection in time.
+    """
+    connection = await _acquire(pool)
+    try:
+        yield connection
+    except asyncio.CancelledError:
+        # Broken off in a statement: the server may go on with it for as long as it likes.
+        connection.terminate()
+        raise
+    finally:
+        await pool.release(connection, timeout=_ACQUIRE_SECONDS)
+
+
 async def _acquire(pool: Pool) -> Connection:
     try:
-        return await pool.acquire(timeout=1.5)
+        # Not asyncpg's own timeout: that would be a task for each.
+        async with asyncio.timeout(_ACQUIRE_SECONDS):
+            return await pool.acquire()
     except _AWAY as error:
         message = "the database is not answering; try again"
         raise DatabaseUnavailableError(message) from error
@@ -80,4 +102,4 @@ async def _release(pool: Pool, connection: Connection) -> None:
         connection.terminate()
         raise
     finally:
-        await pool.release(connection)
+        await pool.release(connection, timeout=_ACQUIRE_SECONDS)

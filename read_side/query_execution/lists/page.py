@@ -1,6 +1,6 @@
 """One page of a list, read in one statement."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -34,19 +34,23 @@ async def list_page(
     records = await snapshot.rows(statement, *arguments)
     shown = records[: query.limit]
     has_more = len(records) > query.limit
-    key = specification.view.key
     return Answer(
         data=msgspec.json.encode([item(record) for record in shown]),
         next_cursor=_cursor_after(specification, query, shown[-1]) if has_more else None,
         has_more=has_more,
         exact_count=_count(snapshot, specification, narrowed),
-        row_keys=tuple(encode_key(tuple(record[name] for name in key)) for record in shown),
+        row_keys=_keys(specification, shown) if snapshot.state.parked else None,
     )
 
 
 def _cursor_after(specification: ListSpecification, query: ListQuery, record: Record) -> str:
     values = tuple(record[column.name] for column in specification.order(query.sort))
     return encode_cursor(specification, query.sort, query.conditions, values)
+
+
+def _keys(specification: ListSpecification, shown: Sequence[Record]) -> tuple[str, ...]:
+    key = specification.view.key
+    return tuple(encode_key(tuple(record[name] for name in key)) for record in shown)
 
 
 def _count(snapshot: Snapshot, specification: ListSpecification, query: ListQuery) -> int | None:

@@ -126,7 +126,7 @@ def book_item(record: Record) -> Book:
 async def books(request: QueryRequest, queries: NamedDependency[Queries]) -> Response[Envelope[list[Book]]]:
     """A list."""
     Reads.routed += 1
-    return await queries.answer(request, view=VIEW, query=parse_list(request, BOOKS), fetch=_book_page)
+    return await queries.page(request, view=VIEW, query=parse_list(request, BOOKS), fetch=_book_page)
 
 
 async def _book_page(snapshot: Snapshot, query: ListQuery) -> Answer:

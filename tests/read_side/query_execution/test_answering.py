@@ -60,8 +60,8 @@ async def test_a_cached_answer_costs_one_round_trip_to_redis_and_none_to_postgre
     assert api.write_database.chunks == write
 
 
-async def test_a_miss_costs_four_round_trips_to_postgresql(api: Api) -> None:
-    """Begin with the tenant, state, rows, end; counted once the statements are prepared."""
+async def test_a_page_costs_one_round_trip_to_postgresql(api: Api) -> None:
+    """Tenant, state and rows in one statement; counted once it is prepared, and the build is known."""
     tenant, key = await api.shelf.open_store()
     await api.shelf.project(tenant, [a_book("Emma")], state(position=7, rows=1))
     await api.reaches_redis(key)
@@ -69,6 +69,21 @@ async def test_a_miss_costs_four_round_trips_to_postgresql(api: Api) -> None:
     before = api.read_database.chunks
 
     answer = await api.get("/books?price=999", key)
+
+    assert answer.json()["meta"]["source"] == "table"
+    assert [book["title"] for book in answer.json()["data"]] == ["Emma"]
+    assert api.read_database.chunks - before == 1
+
+
+async def test_a_sum_costs_four_round_trips_to_postgresql(api: Api) -> None:
+    """Begin with the tenant, state, rows, end: it may take its time once the database has shown that it is there."""
+    tenant, key = await api.shelf.open_store()
+    await api.shelf.project(tenant, [a_book("Emma")], state(position=7, rows=1))
+    await api.reaches_redis(key)
+    await api.get("/total", key)
+    before = api.read_database.chunks
+
+    answer = await api.get("/total", key)
 
     assert answer.json()["meta"]["source"] == "table"
     assert api.read_database.chunks - before == 4

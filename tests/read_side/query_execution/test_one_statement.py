@@ -1,0 +1,120 @@
+"""State and rows in one statement: of the tenant that is named in it, and of one moment."""
+
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from read_side.query_execution import Answer, ListQuery, list_page
+from read_side.query_execution.answers import Snapshot
+from read_side.query_execution.asking import Asked
+from read_side.query_execution.one_statement import OneStatement, SecondStatementError
+from shared_kernel.database.roles import DatabaseRole
+from shared_kernel.identifiers import new_id
+from shared_kernel.redis.state import NOTHING_PROJECTED
+from tests.read_side.query_execution.books import BOOKS, VIEW, a_book, book_item, state
+from tests.read_side.query_execution.shelf import Shelf
+from tests.servers import Servers
+
+_EVERYTHING = "SELECT tenant_id, title FROM read.tested_book__v1 WHERE build = $2 OR tenant_id = $1"
+"""Asks for every tenant's rows: only the policies stand between."""
+
+
+def _asked(tenant_id: UUID) -> Asked:
+    return Asked(
+        tenant_id=tenant_id,
+        key_id=new_id(),
+        view=VIEW,
+        digest=b"",
+        row=None,
+        cost=1,
+        minimum_position=None,
+        wait_seconds=0,
+        if_none_match=None,
+    )
+
+
+async def _titles(connection: asyncpg.Connection, tenant_id: UUID, *, likely_build: int) -> list[str]:
+    snapshot = OneStatement(connection=connection, asked=_asked(tenant_id), likely_build=likely_build)
+    return [record["title"] for record in await snapshot.rows(_EVERYTHING)]
+
+
+async def test_nobody_sees_another_tenants_rows(servers: Servers) -> None:
+    """Whatever the statement asks for, in custom and in generic plans, and after another tenant on the same session."""
+    shelf = Shelf(servers)
+    await shelf.prepare()
+    one, _ = await shelf.open_store()
+    other, _ = await shelf.open_store()
+    await shelf.project(one, [a_book("Emma")], state(position=7, rows=1))
+    await shelf.project(other, [a_book("Ulysses")], state(position=9, rows=1))
+    connection = await asyncpg.connect(servers.url_as(DatabaseRole.READ_API))
+    try:
+        for _ in range(10):  # past the five after which PostgreSQL may plan once for all
+            assert await _titles(connection, one, likely_build=1) == ["Emma"]
+            assert await _titles(connection, other, likely_build=1) == ["Ulysses"]
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        assert await _titles(connection, one, likely_build=1) == ["Emma"]
+        await connection.execute("SET enable_nestloop = off; SET enable_indexscan = off; SET enable_bitmapscan = off")
+        assert await _titles(connection, other, likely_build=1) == ["Ulysses"]
+        assert await connection.fetchval("SELECT count(*) FROM read.tested_book__v1") == 0, "the name ends with it"
+    finally:
+        await connection.close()
+
+
+async def test_a_wrong_guess_is_put_right(servers: Servers) -> None:
+    """The state says which build it is; and nothing projected is build 0, with its sums of nothing."""
+    shelf = Shelf(servers)
+    await shelf.prepare()
+    tenant, _ = await shelf.open_store()
+    await shelf.project(tenant, [a_book("Emma")], state(position=7, rows=1))
+    connection = await asyncpg.connect(servers.url_as(DatabaseRole.READ_API))
+    try:
+        for guess in (0, 1, 5):
+            assert await _titles(connection, tenant, likely_build=guess) == ["Emma"]
+        unknown = OneStatement(connection=connection, asked=_asked(new_id()), likely_build=3)
+        assert await unknown.row("SELECT count(*) AS count FROM read.tested_book__v1 WHERE build = $2") is not None
+        assert unknown.state == NOTHING_PROJECTED
+    finally:
+        await connection.close()
+
+
+async def test_it_shows_what_a_transaction_shows(servers: Servers) -> None:
+    """The same page and state, to the microsecond, as REPEATABLE READ does; and an empty page is empty."""
+    shelf = Shelf(servers)
+    await shelf.prepare()
+    tenant, _ = await shelf.open_store()
+    shown = state(position=7, rows=3)
+    await shelf.project(tenant, [a_book(title) for title in ("Emma", "Persuasion", "Sanditon")], shown)
+    connection = await asyncpg.connect(servers.url_as(DatabaseRole.READ_API))
+
+    async def page(snapshot: Snapshot, query: ListQuery) -> Answer:
+        return await list_page(snapshot, BOOKS, query, item=book_item)
+
+    try:
+        for query in (ListQuery(conditions=(), sort="title", limit=2), ListQuery(conditions=(), sort="-price")):
+            one = OneStatement(connection=connection, asked=_asked(tenant), likely_build=1)
+            found = await page(one, query)
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                await connection.execute("SELECT set_config('app.tenant_id', $1, true)", str(tenant))
+                expected = await page(Snapshot(connection=connection, tenant_id=tenant, state=shown), query)
+            assert (found, one.state) == (expected, shown)
+        empty = OneStatement(connection=connection, asked=_asked(tenant), likely_build=1)
+        assert await empty.rows(_EVERYTHING + " LIMIT 0") == []
+        assert empty.state == shown
+    finally:
+        await connection.close()
+
+
+async def test_a_second_statement_is_a_bug(servers: Servers) -> None:
+    """It would be of another moment than the first."""
+    shelf = Shelf(servers)
+    await shelf.prepare()
+    tenant, _ = await shelf.open_store()
+    connection = await asyncpg.connect(servers.url_as(DatabaseRole.READ_API))
+    try:
+        snapshot = OneStatement(connection=connection, asked=_asked(tenant), likely_build=1)
+        await snapshot.rows(_EVERYTHING)
+        with pytest.raises(SecondStatementError):
+            await snapshot.row(_EVERYTHING)
+    finally:
+        await connection.close()
