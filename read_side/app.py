@@ -1,6 +1,5 @@
 """The query API: `read_side.app:app`. Its whole object graph is in this file."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +25,7 @@ from read_side.store_origins.queries import is_known_origin
 from read_side.views import VIEWS
 from shared_kernel.access.principals import Principal, PrincipalCache
 from shared_kernel.access.revocations import Revocations
+from shared_kernel.background import beside
 from shared_kernel.clock import Clock, system_clock
 from shared_kernel.database.pool import Pool, PoolSettings, build_pool
 from shared_kernel.errors import UnavailableError
@@ -51,8 +51,6 @@ _HEAD_POOL_SIZE: Final = 2
 _WATCH_POOL_SIZE: Final = 1
 """Of its own, on either database: it must see when requests have taken every other connection."""
 
-_CANCELLATIONS: Final = 20
-_CANCEL_SECONDS: Final = 0.1
 _DEFAULT_LIMITS: Final = RateLimitSettings()
 
 
@@ -150,19 +148,11 @@ async def read_api_parts(
         if settings.write_database_url is not None:
             head_pool = await stack.enter_async_context(_pool(settings.write_database_url, _HEAD_POOL_SIZE))
         redis = await stack.enter_async_context(MultiplexedRedis.from_url(settings.redis_url, client_name="read-api"))
-        listening = asyncio.create_task(revocations.listen(settings.redis_url), name="revocations")
-        stack.push_async_callback(_cancel, listening)
+        await stack.enter_async_context(beside(revocations.listen(settings.redis_url), name="revocations"))
         heads = Heads(head_pool, redis)
         stack.push_async_callback(heads.aclose)
         cache = QueryCache(redis, limits, local_share=LocalShare(limits, processes=settings.processes))
-        queries = Queries(
-            pool=read_pool,
-            cache=cache,
-            heads=heads,
-            limits=limits,
-            max_waiters=overrides.max_waiters,
-            clock=overrides.clock,
-        )
+        queries = Queries(read_pool, cache, heads, limits, max_waiters=overrides.max_waiters, clock=overrides.clock)
         stack.push_async_callback(queries.aclose)
         principals: SingleFlight[Principal | None] = SingleFlight()
         stack.push_async_callback(principals.aclose)
@@ -182,7 +172,7 @@ async def _watch(settings: ReadApiSettings, redis: MultiplexedRedis, stack: Asyn
         write_pool = await stack.enter_async_context(_pool(settings.write_database_url, _WATCH_POOL_SIZE))
     versions = [Version(name=one.name, version=one.version) for one in VIEWS]
     watch = Watch(write_pool=write_pool, read_pool=read_pool, redis=redis, versions=versions)
-    stack.push_async_callback(_cancel, asyncio.create_task(watch.run(), name="watch"))
+    await stack.enter_async_context(beside(watch.run(), name="watch"))
     return watch
 
 
@@ -291,15 +281,6 @@ def _limits(settings: ReadApiSettings, overrides: Overrides) -> RateLimitSetting
 def _pool(url: str, size: int) -> Pool:
     # No connection of its own accord: the process starts, and says that it is not ready, while a database is away.
     return build_pool(url, PoolSettings(application_name="shelfwise-read-api", min_size=0, max_size=size))
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    # redis-py loses a cancellation that arrives while it connects: asked again, the task ends at its next wait.
-    for _ in range(_CANCELLATIONS):
-        task.cancel()
-        done, _pending = await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
-        if done:
-            return
 
 
 def __getattr__(name: str) -> Application:

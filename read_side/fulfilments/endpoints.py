@@ -21,7 +21,7 @@ async def fulfilments(
     request: QueryRequest, queries: NamedDependency[Queries]
 ) -> Response[Envelope[list[FulfilmentItem]]]:
     """What has left for customers, whole orders or parts of them, the latest first."""
-    return await queries.answer(request, view=VIEW, query=parse_list(request, FULFILMENTS), fetch=fulfilment_page)
+    return await queries.page(request, view=VIEW, query=parse_list(request, FULFILMENTS), fetch=fulfilment_page)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (fulfilments,)

@@ -19,7 +19,7 @@ from shared_kernel.access.roles import READ_OPERATIONS
 @query_route("/holds", policy=READ_OPERATIONS, cost=2, parameters=HOLDS, summary="Holds and special orders")
 async def holds(request: QueryRequest, queries: NamedDependency[Queries]) -> Response[Envelope[list[HoldItem]]]:
     """Copies put aside or waited for, the longest waiting first."""
-    return await queries.answer(request, view=VIEW, query=parse_list(request, HOLDS), fetch=hold_page)
+    return await queries.page(request, view=VIEW, query=parse_list(request, HOLDS), fetch=hold_page)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (holds,)

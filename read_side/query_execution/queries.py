@@ -45,11 +45,11 @@ class Queries:
 
     def __init__(
         self,
-        *,
         pool: Pool,
         cache: QueryCache,
         heads: Heads,
         limits: RateLimitSettings,
+        *,
         max_waiters: int = DEFAULT_MAX_WAITERS,
         clock: Clock = system_clock,
     ) -> None:
