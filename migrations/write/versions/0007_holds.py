@@ -2,8 +2,8 @@
 
 from migrations.script import isolation, run
 
-revision = "0005"
-down_revision = "0004"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
