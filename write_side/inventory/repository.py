@@ -15,6 +15,7 @@ from write_side.inventory.model import Stock
 _ADD_LOCATION = """
 INSERT INTO write.location (tenant_id, location_id, version, name, kind, created_at) VALUES ($1, $2, 1, $3, $4, $5)
 """
+_IS_LOCATION = "SELECT EXISTS (SELECT FROM write.location WHERE tenant_id = $1 AND location_id = $2)"
 # An account begins when something first happens to it. Two commands that both find it missing meet on the unique key:
 # the second waits for the first and then takes its row, in the same order as everybody locks.
 _OPEN_ACCOUNTS = """
@@ -75,6 +76,12 @@ async def add_location(
 ) -> None:
     """Keep a new location."""
     await connection.execute(_ADD_LOCATION, tenant_id, location_id, name, kind, now)
+
+
+async def is_location(connection: Connection, tenant_id: UUID, location_id: UUID) -> bool:
+    """Whether the store has it."""
+    known: bool = await connection.fetchval(_IS_LOCATION, tenant_id, location_id)
+    return known
 
 
 async def open_accounts(connection: Connection, tenant_id: UUID, places: Sequence[Place]) -> None:

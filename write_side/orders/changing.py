@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from shared_kernel.errors import FieldError
 from write_side.command_execution.requests import Outcome
 from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.inventory.checks import shortages, summed_demand
@@ -12,10 +13,11 @@ from write_side.inventory.errors import InsufficientStock
 from write_side.inventory.holds.allocation import serve_waiting
 from write_side.inventory.ledger import Ledger
 from write_side.inventory.model import release, ship
+from write_side.inventory.repository import is_location
 from write_side.orders import model, repository
 from write_side.orders.answers import order_decided
 from write_side.orders.commands import CancelOrder, FulfilOrder
-from write_side.orders.errors import OrderNotFound
+from write_side.orders.errors import InvalidOrder, OrderNotFound
 from write_side.orders.model import Order, by_edition
 
 ORDERS_PATH = "/api/v1/orders"
@@ -29,7 +31,7 @@ async def fulfil_order(order_id: UUID, command: FulfilOrder, work: UnitOfWork) -
     if command.location_id is None or command.location_id == order.location_id:
         _hand_over(order, demand, ledger, work)
     else:
-        _hand_over_elsewhere(order, demand, ledger, work, location_id=command.location_id)
+        await _hand_over_elsewhere(order, demand, ledger, work, location_id=command.location_id)
     await serve_waiting(ledger, work)
     await repository.save(work.connection, work.tenant.id, fulfilled, ledger.movements)
     work.record(event, stream_id=order_id, stream_version=fulfilled.version)
@@ -60,12 +62,17 @@ def _hand_over(order: Order, demand: Mapping[UUID, int], ledger: Ledger, work: U
         ledger.move(shipped, occurred_at=work.now)
 
 
-def _hand_over_elsewhere(
+async def _hand_over_elsewhere(
     order: Order, demand: Mapping[UUID, int], ledger: Ledger, work: UnitOfWork, *, location_id: UUID
 ) -> None:
     """Free copies leave another location; those promised at the order's own are free again."""
     short = shortages(summed_demand(demand.items()), location_id, ledger)
     if short:
+        if not await is_location(work.connection, work.tenant.id, location_id):
+            fault = FieldError(
+                pointer="/location_id", code="unknown_location", detail="this store has no such location"
+            )
+            raise InvalidOrder("the fulfilment names what this store does not have", errors=(fault,))
         errors = tuple(msgspec.structs.replace(fault, pointer="/location_id") for fault in short)
         raise InsufficientStock("there are not enough free copies where they should leave from", errors=errors)
     for edition_id, quantity in demand.items():

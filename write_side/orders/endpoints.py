@@ -60,7 +60,14 @@ async def place_order(
         cost=5,
         idempotency="required",
         if_match="accepted",
-        errors=(InvalidOrder, OrderNotFound, OrderAlreadyCancelled, OrderAlreadyFulfilled, QuantityExceedsRemaining),
+        errors=(
+            InvalidOrder,
+            OrderNotFound,
+            OrderAlreadyCancelled,
+            OrderAlreadyFulfilled,
+            QuantityExceedsRemaining,
+            InsufficientStock,
+        ),
     ),
     summary="Hand copies over",
 )

@@ -21,6 +21,7 @@ from write_side.orders.commands import (
     ReturnedQuantity,
     ReturnFromOrder,
 )
+from write_side.orders.errors import InvalidOrder
 from write_side.orders.returning import return_from_order
 
 Decide: TypeAlias = Callable[[UnitOfWork], Awaitable[Outcome]]
@@ -74,15 +75,18 @@ async def test_copies_may_leave_from_where_they_are_free(write_side: WriteSide) 
 
 
 async def test_copies_do_not_leave_from_where_they_are_not_free(write_side: WriteSide) -> None:
-    """Too few, none, or no such place: nothing happens, and the location is what is named."""
+    """Too few, or none: nothing happens, and the location is what is named; one that is not there is told as such."""
     shop, warehouse, emma = await write_side.location(), await write_side.location(), await write_side.edition()
     await write_side.receive(shop, emma, 3)
     await write_side.receive(warehouse, emma, 2)
     order = await write_side.place(shop, [(emma, 3)])
-    for place in (warehouse, await write_side.location(), new_id()):
+    for place in (warehouse, await write_side.location()):
         with pytest.raises(InsufficientStock) as refused:
             await write_side.run(partial(fulfil_order, order.id, FulfilOrder(location_id=place)))
         assert [fault.pointer for fault in refused.value.errors] == ["/location_id"]
+    with pytest.raises(InvalidOrder) as invalid:
+        await write_side.run(partial(fulfil_order, order.id, FulfilOrder(location_id=new_id())))
+    assert [fault.code for fault in invalid.value.errors] == ["unknown_location"]
     assert (await write_side.stock_of(shop, emma))[:2] == (3, 3)
 
 
