@@ -10,6 +10,7 @@ from operations.command_line.explaining import explain
 from operations.command_line.invocation import EXIT_FAULT, Invocation, command, table
 from operations.command_line.progress import progress
 from operations.in_house import pool_as
+from operations.projecting.listing import ListedProjection, listed_projections
 from operations.projecting.rebuilding import RebuildRequest, Rebuilt, rebuild_projection
 from operations.projecting.state import ProjectionStatus, statuses
 from operations.projecting.verifying import verify_projection
@@ -22,15 +23,6 @@ from shared_kernel.database.roles import DatabaseRole
 ALL = "all"
 _VERSIONS = {one.view.name: one.view.version for one in PROJECTIONS}
 _MAX_SHOWN_CHARACTERS = 60
-
-
-class ListedProjection(msgspec.Struct, frozen=True, kw_only=True):
-    """A projection this release has."""
-
-    name: str
-    version: int
-    handles: tuple[str, ...]
-    cached: bool
 
 
 class ListedProjections(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,15 +77,7 @@ projections.add_command(explain)
 @command
 def list_projections(invocation: Invocation) -> None:
     """List the projections of this release."""
-    listed = tuple(
-        ListedProjection(
-            name=one.view.name,
-            version=one.view.version,
-            handles=tuple(sorted(kind.__name__ for kind in one.handles)),
-            cached=one.view.body is not None,
-        )
-        for one in PROJECTIONS
-    )
+    listed = listed_projections()
     rows = [(one.name, one.version, one.cached, ", ".join(one.handles)) for one in listed]
     shown = table("name", "version", "rows in Redis", "folds", rows=rows)
     invocation.answer(ListedProjections(projections=listed), shown)

@@ -22,17 +22,27 @@ async def verify_projection(
     *,
     tenant_id: UUID | None = None,
     on_events: Callable[[int, int], None] = lambda _done, _of: None,
+    role: DatabaseRole = DatabaseRole.PROJECTOR,
 ) -> Verification:
-    """Compare one projection with a fold of the log, in one store or all; with Redis away, in PostgreSQL only."""
+    """Compare one projection with a fold of the log, in one store or all; with Redis away, in PostgreSQL only.
+
+    Args:
+        installation: whose projection.
+        name: of the projection.
+        tenant_id: one store only.
+        on_events: is told how many events are folded, of how many.
+        role: who reads; only a projector may make tables that are not there yet.
+    """
     catalog = Catalog(PROJECTIONS)
     async with AsyncExitStack() as stack:
-        log_pool = await stack.enter_async_context(pool_as(DatabaseRole.PROJECTOR, installation, read=False))
-        read_pool = await stack.enter_async_context(pool_as(DatabaseRole.PROJECTOR, installation, read=True))
+        log_pool = await stack.enter_async_context(pool_as(role, installation, read=False))
+        read_pool = await stack.enter_async_context(pool_as(role, installation, read=True))
         redis = await stack.enter_async_context(
             MultiplexedRedis.from_url(installation.redis_url, client_name="command-line")
         )
-        async with read_pool.acquire() as connection:
-            await ensure_tables(connection, catalog)  # where no projector of this release has run yet
+        if role is DatabaseRole.PROJECTOR:
+            async with read_pool.acquire() as connection:
+                await ensure_tables(connection, catalog)  # where no projector of this release has run yet
         has_redis = await _is_there(redis)
         verifier = Verifier(
             log_pool=log_pool,
