@@ -1,6 +1,6 @@
-"""Both sides behind one port, for development: reads to the query API, everything else to the command API.
+"""Everything behind one port, for development: reads to the query API, operators to theirs, the rest to commands.
 
-`shelfwise up` runs it; in production a gateway that routes by method stands before the two deployables.
+`shelfwise up` runs it; in production a gateway that routes by method stands before the deployables.
 """
 
 import asyncio
@@ -12,6 +12,8 @@ from typing import Any, Final, TypeAlias, cast
 import msgspec
 from litestar.types import Send
 
+from operations.api.app import OperationsSettings
+from operations.api.app import create_app as create_operations_app
 from read_side.app import ReadApiSettings
 from read_side.app import create_app as create_read_app
 from shared_kernel.http.health import Draining, NotReadyError
@@ -29,7 +31,10 @@ AsgiApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]  # Any: Litestar
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _READY: Final = "/health/ready"
 _WRITE_SIDE: Final = "/write-side"
-"""Before a path that both sides have, such as `/metrics`: the command API's."""
+"""Before a path that all have, such as `/metrics`: the command API's."""
+_OPERATIONS: Final = "/operations-side"
+"""The same for the operators' API."""
+_OF_OPERATORS: Final = ("/api/v1/operations", "/console")
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,22 +44,26 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
         write_database_url: logs in as the write API.
         read_database_url: logs in as the read API.
         head_database_url: the write database, logged in as the read API.
+        operator_write_database_url, operator_read_database_url: log in as the operator.
     """
 
     write_database_url: str
     read_database_url: str
     head_database_url: str
+    operator_write_database_url: str
+    operator_read_database_url: str
     redis_url: str
     secret_key: str
 
 
 class Gateway:
-    """One ASGI application of two."""
+    """One ASGI application of three."""
 
-    def __init__(self, *, read_app: AsgiApp, write_app: AsgiApp) -> None:
+    def __init__(self, *, read_app: AsgiApp, write_app: AsgiApp, operations_app: AsgiApp, draining: Draining) -> None:
         self._read_app = read_app
         self._write_app = write_app
-        self.draining = Draining()
+        self._operations_app = operations_app
+        self.draining = draining
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """ASGI: each request to its side, each side's lifespan around the other's; websockets nobody has."""
@@ -67,6 +76,11 @@ class Gateway:
         path: str = scope["path"]
         if path == _READY:
             await self._say_ready(scope, receive, send)
+        elif _is_of_operators(path):
+            await self._operations_app(scope, receive, send)
+        elif path.startswith(_OPERATIONS):
+            own = path.removeprefix(_OPERATIONS)
+            await self._operations_app({**scope, "path": own, "raw_path": own.encode()}, receive, send)
         elif scope["method"] not in _READS:
             await self._write_app(scope, receive, send)
         elif path.startswith(_WRITE_SIDE):
@@ -96,7 +110,7 @@ class Gateway:
         await receive()
         async with AsyncExitStack() as stack:
             try:
-                for app in (self._write_app, self._read_app):
+                for app in (self._write_app, self._read_app, self._operations_app):
                     await stack.enter_async_context(_running(app, scope))
             except LifespanFailed as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -105,6 +119,10 @@ class Gateway:
             await receive()
             self.draining.begin()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _is_of_operators(path: str) -> bool:
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in _OF_OPERATORS)
 
 
 class LifespanFailed(Exception):
@@ -147,4 +165,17 @@ def create_gateway(settings: GatewaySettings) -> Gateway:
         redis_url=settings.redis_url,
         secret_key=settings.secret_key,
     )
-    return Gateway(read_app=create_read_app(read_settings), write_app=create_write_app(write_settings))
+    operations_settings = OperationsSettings(
+        write_database_url=settings.operator_write_database_url,
+        read_database_url=settings.operator_read_database_url,
+        command_database_url=settings.write_database_url,
+        redis_url=settings.redis_url,
+        secret_key=settings.secret_key,
+    )
+    draining = Draining()
+    return Gateway(
+        read_app=create_read_app(read_settings),
+        write_app=create_write_app(write_settings),
+        operations_app=create_operations_app(operations_settings, draining=draining),
+        draining=draining,
+    )

@@ -41,7 +41,9 @@ _AUTHENTICATE_STORE = """
 SELECT t.tenant_id, t.slug, t.currency, t.timezone, k.key_id, k.principal_id, k.role, k.expires_at
 FROM access.api_key k JOIN write.tenant t USING (tenant_id) WHERE k.key_hash = $1 AND k.revoked_at IS NULL
 """
-_SESSION_SOURCE = "SELECT name, expires_at FROM operations.operator_key WHERE key_id = $1"
+_SESSION_SOURCE = """
+SELECT name, coalesce(session_of, key_id) AS origin, expires_at FROM operations.operator_key WHERE key_id = $1
+"""
 
 
 class UnknownOperatorKey(NotFoundError):
@@ -98,13 +100,13 @@ async def issue_operator_key(
 
 
 async def begin_session(write_pool: Pool, principal: Principal, *, secret_key: str, now: datetime) -> IssuedOperatorKey:
-    """Exchange a key for a short one of the same operator, which ends with it."""
+    """Exchange a key for a short one of the same operator, which ends with it; a session is not made longer so."""
     source: asyncpg.Record = await write_pool.fetchrow(_SESSION_SOURCE, principal.key_id)
     expires_at = min(now + SESSION_LENGTH, source["expires_at"] or now + SESSION_LENGTH)
     key, key_id = new_api_key(), new_id()
     key_hash = hash_api_key(key, secret_key)
     actor = f"operator:{principal.id}"
-    await write_pool.execute(_ADD, key_id, principal.id, source["name"], key_hash, principal.key_id, actor, expires_at)
+    await write_pool.execute(_ADD, key_id, principal.id, source["name"], key_hash, source["origin"], actor, expires_at)
     return IssuedOperatorKey(id=key_id, operator_id=principal.id, key=key, expires_at=expires_at)
 
 

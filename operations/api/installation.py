@@ -1,4 +1,4 @@
-"""An installation as the operators' deployable knows it: by the operator's logins alone, and not the administrator's."""
+"""An installation as the operators' deployable knows it: by the operator's logins alone."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit

@@ -103,9 +103,7 @@ async def revoke_key(
 
 async def _created(desk: Desk, data: NewKey) -> CreatedKey:
     if data.tenant is not None:
-        wanted = IssueKey(
-            name=data.name, role=data.role, expires_at=data.expires_at, principal_id=data.principal_id
-        )
+        wanted = IssueKey(name=data.name, role=data.role, expires_at=data.expires_at, principal_id=data.principal_id)
         issued = await issue_store_key(desk.house, data.tenant, wanted, actor=operator_name())
         return CreatedKey(id=issued.id, key=issued.key)
     new = NewOperatorKey(name=data.name, expires_at=data.expires_at, operator_id=data.principal_id)

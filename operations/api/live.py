@@ -20,6 +20,7 @@ _MAX_STREAMS: Final = 64
 _MAX_STREAM_SECONDS: Final = 900.0
 """A browser comes back by itself, and shows its key again when it does."""
 _LOOK_SECONDS: Final = 8.0
+_AWAY: Final[tuple[type[Exception], ...]] = (*OUTAGES, UnavailableError, TimeoutError, OSError)
 _COME_BACK = b"retry: 2000\n\n"
 
 log = structlog.get_logger(component="live")
@@ -97,7 +98,7 @@ class LiveOverview:
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 overview = await self._look()
-        except (*OUTAGES, TimeoutError, OSError) as error:
+        except _AWAY as error:
             # Said, not hidden: a console that shows the last figures as if they were new would lie.
             return b'event: away\ndata: {"reason":"%b"}\n\n' % type(error).__name__.encode()
         return b"event: overview\ndata: %b\n\n" % msgspec.json.encode(overview)

@@ -42,9 +42,7 @@ async def begin(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[A
 
     async def effect(_: Any) -> Told:  # noqa: ANN401 - nothing has this id
         principal = current_principal()
-        session = await begin_session(
-            desk.write_pool, principal, secret_key=desk.house.secret_key, now=system_clock()
-        )
+        session = await begin_session(desk.write_pool, principal, secret_key=desk.house.secret_key, now=system_clock())
         cookies.append(_cookie(request, session.key, session.expires_at))
         return told(Session(operator=f"{principal.id}", expires_at=session.expires_at), status=201)
 
@@ -53,7 +51,12 @@ async def begin(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[A
     return response
 
 
-@post("/sessions/end", opt=declare(policy=OPERATE), summary="End the session, or the key, that this is asked with", status_code=200)
+@post(
+    "/sessions/end",
+    opt=declare(policy=OPERATE),
+    summary="End the key that this is asked with",
+    status_code=200,
+)
 async def end(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[Answer[Session]]:
     """It opens nothing from now on; the key that it was exchanged for stays."""
 

@@ -22,7 +22,7 @@ _SAY_SECONDS: Final = 1.0
 
 _TASK = "SELECT name, only_tenant FROM operations.verification WHERE id = $1"
 _SAY = """
-UPDATE operations.verification SET seen_at = clock_timestamp(), tenants_done = $2, tenants = $3 WHERE id = $1
+UPDATE operations.verification SET seen_at = clock_timestamp(), events_done = $2, events = $3 WHERE id = $1
 """
 _DONE = """
 UPDATE operations.verification SET state = 'done', finding = $2::jsonb, finished_at = clock_timestamp() WHERE id = $1
@@ -60,7 +60,7 @@ async def verify(settings: VerifierSettings) -> None:
 async def _told(connection: Connection, job_id: UUID, installation: Installation, task: asyncpg.Record) -> str:
     progress: tuple[int, int | None] = (0, None)
 
-    def on_tenant(done: int, of: int) -> None:
+    def on_events(done: int, of: int) -> None:
         nonlocal progress
         progress = (done, of)
 
@@ -72,14 +72,13 @@ async def _told(connection: Connection, job_id: UUID, installation: Installation
     saying = asyncio.create_task(keep_saying())
     try:
         found = await verify_projection(
-            installation, task["name"], tenant_id=task["only_tenant"], on_tenant=on_tenant, role=DatabaseRole.OPERATOR
+            installation, task["name"], tenant_id=task["only_tenant"], on_events=on_events, role=DatabaseRole.OPERATOR
         )
     finally:
         saying.cancel()
         with suppress(asyncio.CancelledError):
             await saying
-    if found.tenants:
-        await connection.execute(_SAY, job_id, found.tenants, found.tenants)
+    await connection.execute(_SAY, job_id, *progress)
     return msgspec.json.encode(found).decode()
 
 

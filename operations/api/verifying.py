@@ -29,7 +29,7 @@ INSERT INTO operations.verification (id, name, version, only_tenant, requested_b
 ON CONFLICT DO NOTHING
 """
 _SELECT = """
-SELECT id, name, version, only_tenant, requested_by, requested_at, finished_at, tenants_done, tenants,
+SELECT id, name, version, only_tenant, requested_by, requested_at, finished_at, events_done, events,
     finding::text AS finding, error,
     CASE WHEN state = 'running' AND seen_at < clock_timestamp() - make_interval(secs => $1) THEN 'lost' ELSE state END
         AS state
@@ -58,7 +58,7 @@ class VerificationStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         state: `running`, `done`, `failed`, or `lost` with the process that ran it: ask again.
-        tenants_done: stores compared, of `tenants`.
+        events_done: events folded, of `events`.
         finding: what `verify` found, once done.
     """
 
@@ -67,13 +67,23 @@ class VerificationStatus(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     only_tenant: UUID | None
     state: str
-    tenants_done: int
-    tenants: int | None
+    events_done: int
+    events: int | None
     finding: Any  # a Verification, as its process encoded it
     error: str | None
     requested_by: str
     requested_at: datetime
     finished_at: datetime | None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What to verify, for whom."""
+
+    id: UUID
+    name: str
+    version: int
+    only_tenant: UUID | None
+    requested_by: str
 
 
 class VerificationJobs:
@@ -85,20 +95,21 @@ class VerificationJobs:
         self._variables = variables
         self._running: dict[UUID, asyncio.Task[None]] = {}
 
-    async def start(self, job_id: UUID, *, name: str, version: int, only_tenant: UUID | None, requested_by: str) -> None:
-        """Record one and begin it; under one id, twice is once.
+    async def start(self, job: Job) -> None:
+        """Record it and begin; under one id, twice is once.
 
         Raises:
             TooManyVerifications: enough are running.
         """
-        if job_id in self._running:
+        if job.id in self._running:
             return
         if len(self._running) >= _MAX_RUNNING:
-            raise TooManyVerifications("two verifications are running; try again when one is done", retry_after_seconds=5)
-        await self._write_pool.execute(_START, job_id, name, version, only_tenant, requested_by)
-        task = asyncio.create_task(self._run(job_id), name=f"verification {job_id}")
-        self._running[job_id] = task
-        task.add_done_callback(lambda _: self._running.pop(job_id, None))
+            message = "two verifications are running; try again when one is done"
+            raise TooManyVerifications(message, retry_after_seconds=5)
+        await self._write_pool.execute(_START, *msgspec.structs.astuple(job))
+        task = asyncio.create_task(self._run(job.id), name=f"verification {job.id}")
+        self._running[job.id] = task
+        task.add_done_callback(lambda _: self._running.pop(job.id, None))
 
     async def status(self, job_id: UUID) -> VerificationStatus:
         """How far it is.

@@ -1,6 +1,6 @@
 """`doctor`, the overview that the console shows, its stream, and the audit."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from litestar import Response, get
@@ -48,7 +48,8 @@ async def overview(desk: NamedDependency[Desk]) -> Response[Answer[Overview]]:
 )
 async def live(desk: NamedDependency[Desk]) -> Stream:
     """Server-sent events: `overview`, or `away` with a reason where the databases do not answer."""
-    return Stream(desk.live.stream(), media_type="text/event-stream", headers={**NEVER_STORED, "X-Accel-Buffering": "no"})
+    fields = {**NEVER_STORED, "X-Accel-Buffering": "no"}
+    return Stream(desk.live.stream(), media_type="text/event-stream", headers=fields)
 
 
 @get("/stores", opt=declare(policy=OPERATE, cost=5, waits=False), summary="Every store by its lag")
@@ -57,7 +58,9 @@ async def stores(desk: NamedDependency[Desk]) -> Response[Answer[Stores]]:
     return answer(Stores(stores=tuple(await store_statuses(desk.write_pool, desk.read_pool))))
 
 
-@get("/doctor", opt=declare(policy=OPERATE, cost=20, waits=False), summary="What is reachable, migrated, lagging, stuck")
+@get(
+    "/doctor", opt=declare(policy=OPERATE, cost=20, waits=False), summary="What is reachable, migrated, lagging, stuck"
+)
 async def doctor(desk: NamedDependency[Desk]) -> Response[Answer[Examination]]:
     """Every question asked for itself: one dead server does not hide what the others say."""
     return answer(await examine(desk.installation))

@@ -1,9 +1,11 @@
-"""Writes the contract to where the read side serves it from: `make contract`."""
+"""Writes the contracts to where they are served from: `make contract`."""
 
 import sys
 
+from operations.api.document import DOCUMENT_FILE, build_operations_document
 from operations.contract import build_contract
 from read_side.contract import CONTRACT_FILE
 
-CONTRACT_FILE.write_bytes(build_contract())
-sys.stderr.write(f"written: {CONTRACT_FILE}\n")
+for file, build in ((CONTRACT_FILE, build_contract), (DOCUMENT_FILE, build_operations_document)):
+    file.write_bytes(build())
+    sys.stderr.write(f"written: {file}\n")

@@ -32,6 +32,12 @@ SELECT w.worker_id, extract(epoch FROM clock_timestamp() - w.seen_at)::float8 AS
               WHERE l.owner = w.worker_id AND l.expires_at > clock_timestamp()), '{}')::int[] AS shards
 FROM projection.worker w WHERE w.seen_at > clock_timestamp() - interval '1 hour' ORDER BY w.worker_id LIMIT 64
 """
+_BUILDS = """
+SELECT c.name, c.version, c.build, c.mode, count(*) AS tenants FROM projection.checkpoint c
+JOIN unnest($1::text[], $2::int[]) AS wanted(name, version) USING (name, version)
+GROUP BY c.name, c.version, c.build, c.mode ORDER BY c.name, c.build
+"""
+_PAUSED = "SELECT name FROM projection.pause ORDER BY name"
 _FREE_SHARDS = """
 SELECT shard FROM projection.lease WHERE owner IS NULL OR expires_at <= clock_timestamp() ORDER BY shard
 """
@@ -63,6 +69,16 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     shards: tuple[int, ...]
 
 
+class BuildStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How many stores are in which part of a build's life: `live`, `kept`, `returning` or `building`."""
+
+    name: str
+    version: int
+    build: int
+    mode: str
+    tenants: int
+
+
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """One look. `stores` has those that are behind first, then by name."""
 
@@ -75,6 +91,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     workers: tuple[WorkerStatus, ...]
     free_shards: tuple[int, ...]
     requests: tuple[RequestStatus, ...]
+    builds: tuple[BuildStatus, ...]
+    paused: tuple[str, ...]
 
 
 async def look_over(write_pool: Pool, read_pool: Pool, *, max_stores: int) -> Overview:
@@ -85,6 +103,7 @@ async def look_over(write_pool: Pool, read_pool: Pool, *, max_stores: int) -> Ov
         read_pool: the read tables'.
         max_stores: how many stores to name, the furthest behind first.
     """
+    names, versions = [name for name, _ in VERSIONS], [version for _, version in VERSIONS]
     stores = await store_statuses(write_pool, read_pool)
     return Overview(
         at=system_clock(),
@@ -96,6 +115,8 @@ async def look_over(write_pool: Pool, read_pool: Pool, *, max_stores: int) -> Ov
         workers=await workers(read_pool),
         free_shards=tuple(row["shard"] for row in await read_pool.fetch(_FREE_SHARDS)),
         requests=await recent_requests(write_pool, read_pool, limit=_MAX_REQUESTS),
+        builds=tuple(BuildStatus(**dict(row)) for row in await read_pool.fetch(_BUILDS, names, versions)),
+        paused=tuple(row["name"] for row in await read_pool.fetch(_PAUSED)),
     )
 
 

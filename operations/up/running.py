@@ -157,6 +157,8 @@ def _api(site: Site) -> ChildSpec:
             "SHELFWISE_WRITE_DATABASE_URL": _as(DatabaseRole.WRITE_API, write_url, installation),
             "SHELFWISE_READ_DATABASE_URL": _as(DatabaseRole.READ_API, read_url, installation),
             "SHELFWISE_HEAD_DATABASE_URL": _as(DatabaseRole.READ_API, write_url, installation),
+            "SHELFWISE_OPERATOR_WRITE_DATABASE_URL": _as(DatabaseRole.OPERATOR, write_url, installation),
+            "SHELFWISE_OPERATOR_READ_DATABASE_URL": _as(DatabaseRole.OPERATOR, read_url, installation),
             "SHELFWISE_SECRET_KEY": installation.secret_key,
             "SHELFWISE_PORT": f"{site.port}",
         },

@@ -56,8 +56,8 @@ CREATE TABLE operations.verification (
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'done', 'failed')),
-    tenants_done integer NOT NULL DEFAULT 0,
-    tenants integer,
+    events_done bigint NOT NULL DEFAULT 0,
+    events bigint,
     finding jsonb,
     error text CHECK (length(error) <= 2000),
     finished_at timestamptz
@@ -72,7 +72,7 @@ GRANT SELECT, INSERT ON operations.operator_key, operations.audit, operations.an
     TO shelfwise_operator;
 GRANT UPDATE (revoked_at) ON operations.operator_key TO shelfwise_operator;
 GRANT UPDATE (claimed_until, status, location, body), DELETE ON operations.answered_call TO shelfwise_operator;
-GRANT UPDATE (seen_at, state, tenants_done, tenants, finding, error, finished_at) ON operations.verification
+GRANT UPDATE (seen_at, state, events_done, events, finding, error, finished_at) ON operations.verification
     TO shelfwise_operator;
 GRANT SELECT ON write.alembic_version TO shelfwise_operator;
 """
