@@ -29,13 +29,15 @@ class OperatorLogins(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def installation_of(logins: OperatorLogins) -> Installation:
-    """The same servers for what opens connections of its own; no other role's password is known here."""
-    password = unquote(urlsplit(logins.write_database_url).password or "")
+    """The same servers, for what opens connections of its own."""
+    # The others' stay unknown here.
+    passwords = dict.fromkeys(RolePasswords.__struct_fields__, "")
+    passwords["operator"] = unquote(urlsplit(logins.write_database_url).password or "")
     return Installation(
         data_dir=Path(),
         write_database_url=logins.write_database_url,
         read_database_url=logins.read_database_url,
         redis_url=logins.redis_url,
         secret_key=logins.secret_key,
-        role_passwords=RolePasswords(write_api="", read_api="", projector="", operator=password),
+        role_passwords=RolePasswords(**passwords),
     )

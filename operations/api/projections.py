@@ -10,23 +10,27 @@ import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from operations.access.repeating import KeyReused, Told
-from operations.api.answers import Answer, HttpRequest, UnknownProjection, answer, told
+from operations.api.answers import Answer, CannotBeDone, HttpRequest, UnknownProjection, answer, as_problems, told
 from operations.api.calling import call, operator_name
 from operations.api.desk import Desk
 from operations.projecting.changing import Change, Kind, ask_change
+from operations.projecting.explaining import explain_row
 from operations.projecting.listing import ListedProjection, listed_projections
 from operations.projecting.overview import VERSIONS
 from operations.projecting.rebuilding import RebuildRequest, ask_rebuild
 from operations.projecting.requests import RequestStatus, UnknownRequest, recent_requests, request_status
 from operations.projecting.state import ProjectionStatus, statuses
-from operations.stores import UnknownStore, tenant_id_of
+from operations.stores import UnknownStore, store_named, tenant_id_of
+from projections.explanation.explain import Explanation
 from shared_kernel.access.roles import OPERATE
+from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.http.routes import declare
 from write_side.tenants.commands import Slug
 
+_MAX_CHANGES = 1_000
 _PATH = "/api/v1/operations/requests"
 _ERRORS = (UnknownProjection, UnknownStore, KeyReused)
 
@@ -94,6 +98,29 @@ async def projection_statuses(
     tenant_id = await tenant_id_of(desk.write_pool, tenant)
     found = await statuses(desk.write_pool, desk.read_pool, wanted, tenant_id=tenant_id)
     return answer(Statuses(projections=tuple(found)))
+
+
+@get(
+    "/projections/{name:str}/explanation",
+    opt=declare(policy=OPERATE, cost=5, waits=False, errors=(UnknownProjection, UnknownStore, CannotBeDone)),
+    summary="The events behind one row",
+)
+async def explain(
+    desk: NamedDependency[Desk],
+    *,
+    name: FromPath[str],
+    tenant: FromQuery[Slug],
+    key: FromQuery[str],
+    last: Annotated[int, QueryParameter(ge=1, le=_MAX_CHANGES)] = 50,
+) -> Response[Answer[Explanation]]:
+    """In order, with what each changed; `key` as `verify` and dead letters write it, the `last` of them."""
+    version_of(name)
+    store = await store_named(desk.write_pool, tenant)
+    with as_problems():
+        found = await explain_row(
+            desk.installation, name, key, tenant_id=store.id, limit=last, role=DatabaseRole.OPERATOR
+        )
+    return answer(found)
 
 
 @get("/requests", opt=declare(policy=OPERATE, waits=False), summary="What operators have asked of the projector")
@@ -197,6 +224,7 @@ async def _accepted(desk: Desk, request_id: UUID) -> Told:
 ROUTES: tuple[HTTPRouteHandler, ...] = (
     list_projections,
     projection_statuses,
+    explain,
     list_requests,
     show_request,
     rebuild,

@@ -21,19 +21,33 @@ async def explain_row(
     tenant_id: UUID,
     limit: int,
     on_indexed: Callable[[int, int], None] = lambda _done, _of: None,
+    role: DatabaseRole = DatabaseRole.PROJECTOR,
 ) -> Explanation:
     """The events behind one row.
+
+    Args:
+        installation: whose.
+        name: of the projection.
+        key: as `verify` prints it.
+        tenant_id: whose row.
+        limit: changes at most, the last ones.
+        on_indexed: is told how far the index of keys is, where it is brought up to date.
+        role: who reads; only a projector may keep the index.
 
     Raises:
         CommandFailed: there is no such row, nor was there ever.
     """
     catalog = Catalog(PROJECTIONS)
     async with AsyncExitStack() as stack:
-        log_pool = await stack.enter_async_context(pool_as(DatabaseRole.PROJECTOR, installation, read=False))
-        read_pool = await stack.enter_async_context(pool_as(DatabaseRole.PROJECTOR, installation, read=True))
-        async with read_pool.acquire() as connection:
-            await ensure_tables(connection, catalog)  # where no projector of this release has run yet
-        explainer = Explainer(log_pool=log_pool, read_pool=read_pool, catalog=catalog, on_indexed=on_indexed)
+        log_pool = await stack.enter_async_context(pool_as(role, installation, read=False))
+        read_pool = await stack.enter_async_context(pool_as(role, installation, read=True))
+        is_projector = role is DatabaseRole.PROJECTOR
+        if is_projector:
+            async with read_pool.acquire() as connection:
+                await ensure_tables(connection, catalog)  # where no projector of this release has run yet
+        explainer = Explainer(
+            log_pool=log_pool, read_pool=read_pool, catalog=catalog, on_indexed=on_indexed, keeps_index=is_projector
+        )
         try:
             return await explainer.explain(name, key, tenant_id=tenant_id, limit=limit)
         except NothingTouchedError as error:

@@ -90,7 +90,10 @@ class NothingTouchedError(LookupError):
 
 
 class Explainer:
-    """Explains rows with a projector's right to read, and to bring the index up to date."""
+    """Explains rows with a projector's right to read, and to bring the index up to date.
+
+    Who may not write (`keeps_index=False`) reads what no block holds yet from the log, however much that is.
+    """
 
     def __init__(
         self,
@@ -99,11 +102,13 @@ class Explainer:
         read_pool: Pool,
         catalog: Catalog,
         on_indexed: Callable[[int, int], None] = lambda _done, _of: None,
+        keeps_index: bool = True,
     ) -> None:
         self._log_pool = log_pool
         self._read_pool = read_pool
         self._catalog = catalog
         self._on_indexed = on_indexed
+        self._keeps_index = keeps_index
 
     async def explain(self, name: str, key: str, *, tenant_id: UUID, limit: int) -> Explanation:
         """The events behind the row of the build that is read.
@@ -119,7 +124,8 @@ class Explainer:
             NothingTouchedError: there is nothing to explain.
         """
         subject = self._catalog.subject(name)
-        await self._index(subject, tenant_id)
+        if self._keeps_index:
+            await self._index(subject, tenant_id)
         async with transaction(self._read_pool, begin=BEGIN_SNAPSHOT, tenant_id=None) as connection:
             checkpoint = await _active(connection, subject, tenant_id)
             history = _History(subject.projection, key, limit=limit)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import yaml
 
+from operations.api.app import OperationsSettings
 from projections.worker import ProjectorSettings
 from read_side.app import ReadApiSettings
 from shared_kernel.settings import read_settings
@@ -24,6 +25,7 @@ SETTINGS_OF: dict[str, type[msgspec.Struct]] = {
     "write-api": WriteApiSettings,
     "read-api": ReadApiSettings,
     "projector": ProjectorSettings,
+    "operations-api": OperationsSettings,
     "reactions": ReactionsSettings,
 }
 

@@ -21,7 +21,17 @@ ROLE_OF = {
     "projector": "shelfwise_projector",
     "migrate": "postgres",
 }
-SERVICES = {"postgres", "valkey", "migrate", "write-api", "read-api", "projector", "reactions", "gateway"}
+SERVICES = {
+    "postgres",
+    "valkey",
+    "migrate",
+    "write-api",
+    "read-api",
+    "projector",
+    "reactions",
+    "operations-api",
+    "gateway",
+}
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +113,35 @@ def test_a_service_logs_in_as_itself_alone(services: dict[str, Service], name: s
         assert known == {role, "REDIS"}
 
 
+def test_operators_log_in_as_operators_and_command_as_the_write_api(services: dict[str, Service]) -> None:
+    """Only the write API's role may append to a log; no other role's password is known there."""
+    environment = services["operations-api"]["environment"]
+    assert isinstance(environment, dict)
+    roles = {
+        variable: urlsplit(re.sub(r"\$\{(\w+):\?\}", r"\1", value)).username
+        for variable, value in environment.items()
+        if variable.endswith("_DATABASE_URL")
+    }
+    assert roles == {
+        "SHELFWISE_WRITE_DATABASE_URL": "shelfwise_operator",
+        "SHELFWISE_READ_DATABASE_URL": "shelfwise_operator",
+        "SHELFWISE_COMMAND_DATABASE_URL": "shelfwise_write_api",
+    }
+    assert set(re.findall(r"SHELFWISE_PASSWORD_(\w+?):\?", f"{environment}")) == {"OPERATOR", "WRITE_API", "REDIS"}
+
+
+@pytest.mark.parametrize(
+    ("path", "is_operators"),
+    [("/api/v1/operations/keys", True), ("/console", True), ("/console/console.js", True), ("/consoles", False)],
+)
+def test_the_gateway_sends_operators_to_theirs(path: str, is_operators: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """By path, before it looks at the method."""
+    configuration = (CHECKOUT / "deploy/gateway.conf").read_text(encoding="utf-8")
+    pattern = re.search(r"location ~ (\S+) \{\n\s+proxy_pass http://operations_api;", configuration)
+    assert pattern is not None
+    assert bool(re.search(pattern[1], path)) is is_operators
+
+
 def test_every_variable_is_in_the_example() -> None:
     """And the example has none that nothing reads."""
     used = set(re.findall(r"\$\{(\w+)", (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")))
@@ -117,7 +156,11 @@ def test_the_gateway_routes_by_method_to_services_that_exist(services: dict[str,
     assert routes is not None
     table = dict(re.findall(r"(\w+)\s+(\w+);", routes.group(1)))
     assert table == {"default": "write_api", "GET": "read_api", "HEAD": "read_api", "OPTIONS": "read_api"}
-    assert set(re.findall(r"server ([\w-]+):8000", configuration)) == {"read-api", "write-api"} < set(services)
+    assert (
+        set(re.findall(r"server ([\w-]+):8000", configuration))
+        == {"read-api", "write-api", "operations-api"}
+        < set(services)
+    )
 
 
 def test_the_image_is_not_roots_and_installs_by_hash() -> None:
