@@ -17,6 +17,7 @@ export UV_NATIVE_TLS := 1
 BIN := .venv/bin
 READY := .venv/ready
 BENCH_READY := .venv/bench-ready
+BROWSER_READY := .venv/browser-ready
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 SEED ?= 1
 PORT ?= 8000
@@ -26,7 +27,7 @@ MINUTES ?= 60
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check contract verify-real-input kill-campaign fuzz lock bench bench-growth soak
+.PHONY: help setup run test test-browser check contract verify-real-input kill-campaign fuzz lock bench bench-growth soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,12 @@ run: $(READY) ## start it all on this machine, with two demo stores; Ctrl-C ends
 
 test: $(READY) ## the whole suite, on real PostgreSQL and Valkey
 	$(BIN)/pytest -n $(WORKERS)
+
+test-browser: $(BROWSER_READY) ## click through the console in headless Chromium, installed where that can be done
+	@command -v chromium >/dev/null 2>&1 || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null 2>&1 \
+		&& apt-get update -qq >/dev/null 2>&1 && apt-get install -qq -y --no-install-recommends chromium >/dev/null 2>&1; } \
+		|| echo "chromium is missing and cannot be installed here: on Debian, apt install chromium" >&2
+	$(BIN)/pytest -n 0 -m browser tests/browser
 
 check: $(READY) ## everything that needs no server: lint, format, types, seams, dependencies
 	$(BIN)/ruff check .
@@ -72,6 +79,7 @@ lock: $(READY) ## resolve the dependencies anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --output-file requirements/production.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --group dev --output-file requirements/development.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --group bench --constraint requirements/development.txt --output-file requirements/bench.txt
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --group browser --constraint requirements/development.txt --output-file requirements/browser.txt
 	printf 'uv\nhatchling\n' | $(BIN)/uv pip compile - $(LOCK_OPTIONS) --constraint requirements/development.txt --output-file requirements/tools.txt
 
 # uv takes seconds where pip takes half a minute; where uv cannot be had or fails, pip does the same work.
@@ -90,4 +98,9 @@ $(READY): requirements/development.txt requirements/tools.txt pyproject.toml
 $(BENCH_READY): $(READY) requirements/bench.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/bench.txt \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bench.txt
+	@touch $@
+
+$(BROWSER_READY): $(READY) requirements/browser.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/browser.txt \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/browser.txt
 	@touch $@

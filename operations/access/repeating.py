@@ -1,13 +1,16 @@
 """One Idempotency-Key, one effect: what is created has its id before it exists, so a retry finds or finishes it."""
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
 import msgspec
+import structlog
 
+from shared_kernel.database.outages import OUTAGES
 from shared_kernel.database.pool import Pool
 from shared_kernel.errors import InFlightError, InvalidError
 from shared_kernel.identifiers import new_id
@@ -15,6 +18,7 @@ from shared_kernel.identifiers import new_id
 _CLAIM_SECONDS = 30.0
 """Longer than any call takes; a process that dies in the middle leaves the key free after it."""
 _KEPT_DAYS = 7
+_FORGET_EVERY_SECONDS = 3_600.0
 
 _RESERVE = """
 INSERT INTO operations.answered_call (operator_id, key_digest, request_digest, resource_id, claimed_until)
@@ -68,6 +72,10 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool = False
 
 
+_AWAY: Final[tuple[type[Exception], ...]] = (*OUTAGES, TimeoutError, OSError)
+
+log = structlog.get_logger(component="operations")
+
 Effect: TypeAlias = Callable[[UUID], Awaitable[Told]]
 """Makes what has this id, or finds that an earlier attempt did."""
 
@@ -101,9 +109,14 @@ async def once(write_pool: Pool, call: Repeatable, effect: Effect) -> Told:
     return told
 
 
-async def forget_old(write_pool: Pool) -> None:
-    """Answers are kept for seven days."""
-    await write_pool.execute(_FORGET, _KEPT_DAYS)
+async def keep_forgetting(write_pool: Pool) -> None:
+    """Remove answers older than seven days, once an hour, until cancelled."""
+    while True:
+        try:
+            await write_pool.execute(_FORGET, _KEPT_DAYS)
+        except _AWAY as error:
+            log.warning("answers_not_forgotten", error=type(error).__name__)
+        await asyncio.sleep(_FORGET_EVERY_SECONDS)
 
 
 def _digest(*parts: bytes) -> str:

@@ -1,6 +1,5 @@
 """The operators' API and the console: `operations.api.app:app`. Its whole object graph is in this file."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +11,7 @@ from litestar.di import Provide
 from redis.asyncio import ConnectionPool
 
 from operations.access.operator_keys import authenticate
+from operations.access.repeating import keep_forgetting
 from operations.api.calling import OperatorLimits
 from operations.api.cookies import CookieApplication
 from operations.api.desk import Desk
@@ -26,11 +26,12 @@ from operations.in_house import InHouse
 from operations.projecting.overview import look_over
 from shared_kernel.access.principals import Principal, PrincipalCache
 from shared_kernel.access.revocations import RevocationMessages, Revocations
+from shared_kernel.background import beside
 from shared_kernel.database.pool import Pool, PoolSettings, build_pool
 from shared_kernel.doorbell import RedisDoorbell, decode_job, encode_job
 from shared_kernel.http.app_factory import Application, build_app
 from shared_kernel.http.authentication import Authentication
-from shared_kernel.http.deployable import Running, cancel, limits_of, networks
+from shared_kernel.http.deployable import Running, limits_of, networks
 from shared_kernel.http.door import DoorSettings
 from shared_kernel.http.health import Check, Draining, Health
 from shared_kernel.observability.logging import configure_logging
@@ -78,8 +79,8 @@ async def operations_parts(
         write_pool = await stack.enter_async_context(_pool(settings.write_database_url))
         read_pool = await stack.enter_async_context(_pool(settings.read_database_url))
         redis = await stack.enter_async_context(MultiplexedRedis.from_url(settings.redis_url, client_name="operations"))
-        listening = asyncio.create_task(revocations.listen(settings.redis_url), name="revocations")
-        stack.push_async_callback(cancel, listening)
+        await stack.enter_async_context(beside(revocations.listen(settings.redis_url), name="revocations"))
+        await stack.enter_async_context(beside(keep_forgetting(write_pool), name="forgetting"))
         house = await _house(stack, settings, write_pool=write_pool, redis=redis)
         verifications = VerificationJobs(write_pool, variables=_variables(settings))
         stack.push_async_callback(verifications.aclose)

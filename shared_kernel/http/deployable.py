@@ -1,6 +1,5 @@
-"""What every deployable's object graph repeats: parts that live as long as the application, limits, stubborn tasks."""
+"""What every deployable's object graph repeats: parts that live as long as the application, and limits."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Generic, Protocol, TypeVar
@@ -10,8 +9,6 @@ from shared_kernel.rate_limits.settings import RateLimitSettings
 
 PartsT = TypeVar("PartsT")
 
-_CANCELLATIONS: Final = 20
-_CANCEL_SECONDS: Final = 0.1
 _DEFAULT_LIMITS: Final = RateLimitSettings()
 
 
@@ -71,12 +68,3 @@ def limits_of(settings: LimitedSettings) -> RateLimitSettings:
 def networks(trusted_proxies: str) -> tuple[str, ...]:
     """The networks of a setting that separates them by commas."""
     return tuple(part.strip() for part in trusted_proxies.split(",") if part.strip())
-
-
-async def cancel(task: asyncio.Task[None]) -> None:
-    """End a task that may be connecting to Redis: redis-py loses a cancellation that arrives while it does."""
-    for _ in range(_CANCELLATIONS):
-        task.cancel()
-        done, _pending = await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
-        if done:
-            return

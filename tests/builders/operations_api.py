@@ -14,6 +14,7 @@ from operations.api.app import OperationsSettings, create_app
 from operations.api.routes import API_PATH
 from shared_kernel.database.pool import PoolSettings, build_pool
 from shared_kernel.database.roles import DatabaseRole
+from tests.builders.write_api import running_client
 from tests.servers import Servers
 
 _numbers = count(1)
@@ -88,9 +89,6 @@ async def open_operations_api(servers: Servers) -> AsyncIterator[Operator]:
     """The application, running, and somebody who may use it."""
     app = create_app(operations_settings(servers))
     key = await operator_key(servers)
-    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # the same ASGI in other words
-    async with (
-        app.litestar.lifespan(),
-        httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30) as client,
-    ):
+    async with running_client(app) as client:
+        client.timeout = httpx.Timeout(30)
         yield Operator(client=client, servers=servers, key=key)

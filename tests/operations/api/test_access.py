@@ -57,7 +57,7 @@ async def test_an_operators_key_opens_no_store(operator: Operator) -> None:
     """The command API does not know it."""
     async with open_write_api(operator.servers) as write_api:
         answer = await write_api.client.post(
-            "/locations",
+            "/api/v1/locations",
             json={"name": "x", "kind": "shop"},
             headers={"Authorization": f"Bearer {operator.key}", "Idempotency-Key": "one"},
         )
