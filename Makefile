@@ -27,7 +27,8 @@ MINUTES ?= 60
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser check contract verify-real-input kill-campaign fuzz lock bench bench-growth soak
+.PHONY: help setup run test test-browser check contract verify-real-input kill-campaign rebuild-campaign fuzz lock bench \
+	bench-growth soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +63,9 @@ verify-real-input: $(READY) ## import all of ../shared/data and compare every da
 
 kill-campaign: $(READY) ## kill the projector 200 times at random points (SEED=…) and compare with a refold
 	SHELFWISE_KILL_SEED=$(SEED) $(BIN)/pytest -n 0 -m kill_campaign tests/system
+
+rebuild-campaign: $(READY) ## rebuild 200,000 events under writes, killed three times (SEED=…), and compare with a refold
+	SHELFWISE_REBUILD_SEED=$(SEED) $(BIN)/pytest -n 0 -m rebuild_campaign tests/system
 
 fuzz: $(READY) ## make up thousands of requests from the contract (SEED=…): no 5xx, nothing undocumented
 	SHELFWISE_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(WORKERS) -m fuzz tests/system

@@ -26,6 +26,8 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     done: int
     of: int | None
+    per_second: float
+    remaining_seconds: float | None
 
 
 class Shown:
@@ -34,34 +36,45 @@ class Shown:
     def __init__(self, task: str, bar: tuple[Progress, TaskID] | None) -> None:
         self._task = task
         self._bar = bar
+        self._began: tuple[float, int] | None = None
         self._next_line_at = time.monotonic() + _LINE_INTERVAL_SECONDS
 
     def at(self, done: int, of: int | None = None) -> None:
         """Show that so much is done, of so much where that is known."""
+        now = time.monotonic()
+        began_at, began_with = self._began = self._began or (now, done)
+        per_second = (done - began_with) / (now - began_at) if now > began_at else 0.0
         if self._bar is not None:
             progress, task_id = self._bar
-            progress.update(task_id, completed=done, total=of)
+            progress.update(task_id, completed=done, total=of, speed=f"{per_second:,.0f}/s")
             return
-        now = time.monotonic()
         if now >= self._next_line_at:
             self._next_line_at = now + _LINE_INTERVAL_SECONDS
-            line = _Line(event="progress", task=self._task, done=done, of=of)
+            line = _Line(
+                event="progress",
+                task=self._task,
+                done=done,
+                of=of,
+                per_second=round(per_second, 1),
+                remaining_seconds=round((of - done) / per_second, 1) if of is not None and per_second else None,
+            )
             sys.stderr.write(msgspec.json.encode(line).decode() + "\n")
             sys.stderr.flush()
 
 
 @contextmanager
-def progress(task: str) -> Iterator[Shown]:
-    """Show a task's progress for the block."""
-    if not sys.stderr.isatty():
+def progress(task: str, *, as_lines: bool = False) -> Iterator[Shown]:
+    """Show a task's progress for the block; as JSON lines where nobody watches, or where asked for."""
+    if as_lines or not sys.stderr.isatty():
         yield Shown(task, None)
         return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield Shown(task, (bar, bar.add_task(task, total=None)))
+        yield Shown(task, (bar, bar.add_task(task, total=None, speed="")))

@@ -9,7 +9,9 @@ import msgspec
 from operations.command_line.explaining import explain
 from operations.command_line.invocation import EXIT_FAULT, Invocation, command, table
 from operations.command_line.progress import progress
+from operations.command_line.standing import cancel, drop_kept, pause, resume, rollback
 from operations.in_house import pool_as
+from operations.projecting.following import UnderWay
 from operations.projecting.listing import ListedProjection, listed_projections
 from operations.projecting.rebuilding import RebuildRequest, Rebuilt, rebuild_projection
 from operations.projecting.state import ProjectionStatus, statuses
@@ -23,6 +25,10 @@ from shared_kernel.database.roles import DatabaseRole
 ALL = "all"
 _VERSIONS = {one.view.name: one.view.version for one in PROJECTIONS}
 _MAX_SHOWN_CHARACTERS = 60
+_INTERRUPTED = """
+what is read has not been touched. The rebuild goes on wherever a projector runs:
+  shelfwise projections rebuild {name}{tenant}    follows it again
+  shelfwise projections cancel {name}{tenant}     gives it up"""
 
 
 class ListedProjections(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +48,8 @@ class TenantStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     version: int
+    builds: tuple[int, ...]
+    kept: tuple[int, ...]
     state: str
     position: int
     head: int
@@ -67,10 +75,12 @@ class Verifications(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.group()
 def projections() -> None:
-    """See how far the read tables are; rebuild, verify and explain them."""
+    """See how far the read tables are; rebuild, verify and explain them; have one stand still or go back."""
 
 
 projections.add_command(explain)
+for _standing in (pause, resume, rollback, cancel, drop_kept):
+    projections.add_command(_standing)
 
 
 @projections.command("list")
@@ -100,7 +110,19 @@ def status(invocation: Invocation, *, name: str | None, slug: str | None) -> Non
 
     found = invocation.on_servers(work)
     rows = [_amounts(one) for one in found]
-    columns = ("name", "version", "state", "stores", "position", "head", "lag", "lag s", "dead letters", "rows")
+    columns = (
+        "name",
+        "version",
+        "build",
+        "state",
+        "stores",
+        "position",
+        "head",
+        "lag",
+        "lag s",
+        "dead letters",
+        "rows",
+    )
     answer: msgspec.Struct = ProjectionStatuses(projections=tuple(found))
     if slug is not None:
         answer = TenantStatuses(tenant=slug, projections=tuple(map(_in_one_store, found)))
@@ -122,10 +144,17 @@ def rebuild(invocation: Invocation, *, name: str, slug: str | None, rate: int | 
         request = RebuildRequest(
             name=name, version=_VERSIONS[name], tenant_id=tenant_id, rate=rate or 0, keep_old=keep_old
         )
-        with progress(f"rebuild {name}") as shown:
-            return await rebuild_projection(installation, request, on_progress=shown.at)
+        with progress(f"rebuild {name}", as_lines=invocation.as_json) as shown:
+            return await rebuild_projection(installation, request, on_progress=shown.at, on_running=tell)
 
-    rebuilt = invocation.on_servers(work)
+    def tell(running: UnderWay) -> None:
+        invocation.say(f"{running.requested_by} has asked for this already; this follows it")
+
+    try:
+        rebuilt = invocation.on_servers(work)
+    except KeyboardInterrupt:
+        invocation.say(_INTERRUPTED.format(name=name, tenant="" if slug is None else f" --tenant {slug}"))
+        raise
     sentence = (
         f"{name}@{rebuilt.version}: build {rebuilt.from_build} → {rebuilt.to_build}, {rebuilt.events:,} events in"
         f" {rebuilt.seconds:.1f} s ({rebuilt.events_per_second:,.0f} a second),"
@@ -172,6 +201,7 @@ def _amounts(status: ProjectionStatus) -> tuple[object, ...]:
     return (
         status.name,
         status.version,
+        "/".join(map(str, status.builds)) or None,
         status.state,
         status.tenants,
         status.position_sum,
@@ -187,6 +217,8 @@ def _in_one_store(status: ProjectionStatus) -> TenantStatus:
     return TenantStatus(
         name=status.name,
         version=status.version,
+        builds=status.builds,
+        kept=status.kept,
         state=status.state,
         position=status.position_sum,
         head=status.head_sum,

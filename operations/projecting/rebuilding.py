@@ -5,11 +5,11 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from operations.errors import CommandFailed
 from operations.in_house import pool_as
+from operations.projecting.following import UnderWay, follow, under_way
 from operations.projecting.operator import at_the_command_line
 from operations.projecting.task import somebody_projects
 from operations.projecting.verifying import verify_projection
@@ -20,19 +20,11 @@ from shared_kernel.identifiers import new_id
 
 _LOOK_SECONDS = 0.2
 _UNSEEN_TIMEOUT_SECONDS = 60.0
-"""A living projector looks for requests twice a second; one that has not taken it by now never will."""
-_STUCK_TIMEOUT_SECONDS = 600.0
-"""No event folded for this long: a tenant waits for a release that can fold its next event."""
+"""A living projector sees every store within seconds."""
 
 _REQUEST = """
 INSERT INTO projection.request (id, kind, name, version, only_tenant, options, requested_by)
 VALUES ($1, 'rebuild', $2, $3, $4, $5::jsonb, $6) ON CONFLICT (id) DO NOTHING
-"""
-_FOLLOW = """
-SELECT state, from_build, to_build, events, error,
-    extract(epoch FROM coalesce(finished_at, clock_timestamp())
-        - coalesce(started_at, clock_timestamp()))::float8 AS seconds
-FROM projection.request WHERE id = $1
 """
 _EVENTS = "SELECT coalesce(sum(position), 0)::bigint FROM log.tenant_head WHERE $1::uuid IS NULL OR tenant_id = $1"
 
@@ -66,14 +58,19 @@ class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def rebuild_projection(
-    installation: Installation, request: RebuildRequest, *, on_progress: Callable[[int, int], None]
+    installation: Installation,
+    request: RebuildRequest,
+    *,
+    on_progress: Callable[[int, int], None],
+    on_running: Callable[[UnderWay], None],
 ) -> Rebuilt:
-    """Have a projection rebuilt beside the live one, and verify it.
+    """Have a projection rebuilt beside the live one, or follow who does so already, and verify it.
 
     Args:
         installation: whose projection.
         request: what to rebuild.
         on_progress: is told events folded, of how many.
+        on_running: is told of the same request where somebody has made it before.
 
     Raises:
         CommandFailed: no projector took the request, or it failed.
@@ -84,8 +81,15 @@ async def rebuild_projection(
         await stack.enter_async_context(somebody_projects(installation))
         await _wait_for_a_live_build(write_pool, read_pool, request)
         expected = await write_pool.fetchval(_EVENTS, request.tenant_id)
-        request_id = await ask_rebuild(read_pool, request, requested_by=at_the_command_line())
-        done = await _follow(read_pool, request_id, lambda events: on_progress(events, max(events, expected)))
+        running = await under_way(
+            read_pool, "rebuild", name=request.name, version=request.version, tenant_id=request.tenant_id
+        )
+        if running is None:
+            request_id = await ask_rebuild(read_pool, request, requested_by=at_the_command_line())
+        else:
+            request_id = running.id
+            on_running(running)
+        done = await follow(read_pool, request_id, lambda events: on_progress(events, max(events, expected)))
     verification = await verify_projection(installation, request.name, tenant_id=request.tenant_id)
     seconds = round(done["seconds"], 3)
     return Rebuilt(
@@ -126,30 +130,3 @@ async def _wait_for_a_live_build(write_pool: Pool, read_pool: Pool, request: Reb
         if loop.time() > deadline:
             raise CommandFailed("no projector has seen every store: `shelfwise doctor` says who is at work")
         await asyncio.sleep(_LOOK_SECONDS)
-
-
-async def _follow(read_pool: Pool, request_id: UUID, on_events: Callable[[int], None]) -> asyncpg.Record:
-    loop = asyncio.get_running_loop()
-    moved_at, events, state = loop.time(), 0, "requested"
-    # Bounded by the two timeouts: each turn either sees something move or comes nearer to one of them.
-    while True:
-        row = await read_pool.fetchrow(_FOLLOW, request_id)
-        assert row is not None, "requests are never deleted"
-        if (row["events"], row["state"]) != (events, state):
-            moved_at, events, state = loop.time(), row["events"], row["state"]
-        on_events(events)
-        if state == "done":
-            return row
-        if state == "failed":
-            raise CommandFailed(f"the projector refused: {row['error']}")
-        _refuse_standstill(state, loop.time() - moved_at)
-        await asyncio.sleep(_LOOK_SECONDS)
-
-
-def _refuse_standstill(state: str, still_seconds: float) -> None:
-    if state == "requested" and still_seconds > _UNSEEN_TIMEOUT_SECONDS:
-        raise CommandFailed("no projector took the request: `shelfwise doctor` says who is at work")
-    if still_seconds > _STUCK_TIMEOUT_SECONDS:
-        raise CommandFailed(
-            "the rebuild stands still; it goes on by itself: `shelfwise projections status` shows where"
-        )

@@ -1,6 +1,7 @@
 """What the two databases say about projections, as an operator sees it: how far each is, and who is at work."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -15,17 +16,29 @@ _PROBES = """
 SELECT worker_id, machine, probe_host, probe_port FROM projection.worker
 WHERE probe_port IS NOT NULL AND seen_at > clock_timestamp() - make_interval(secs => $1) ORDER BY worker_id
 """
+_PAUSED = "SELECT name FROM projection.pause"
+_BUILDS = """
+SELECT name, version,
+    coalesce(array_agg(DISTINCT build ORDER BY build) FILTER (WHERE mode = 'live'), '{}') AS live,
+    coalesce(array_agg(DISTINCT build ORDER BY build) FILTER (WHERE mode IN ('kept', 'returning')), '{}') AS kept
+FROM projection.checkpoint WHERE $1::uuid IS NULL OR tenant_id = $1 GROUP BY name, version
+"""
 _STATUS_SECONDS = 20.0
 """A person waits for a slow database; a probe does not."""
 PROBED_SECONDS = 15.0
 """A projector that was seen so lately and has not said goodbye should answer; one gone for longer has been replaced."""
+
+Builds: TypeAlias = Mapping[tuple[str, int], tuple[tuple[int, ...], tuple[int, ...]]]
+"""By name and version, those that are read and those that are kept."""
 
 
 class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How far one projection is, over all stores or in one.
 
     Attributes:
-        state: `current`, `behind`, `rebuilding`, `degraded` (rows are parked) or `not_started`.
+        state: `current`, `behind`, `paused`, `rebuilding`, `degraded` (rows are parked) or `not_started`.
+        builds: that stores read; several while they are being switched, or after one store's rebuild.
+        kept: builds that a rollback would return to.
         tenants: how many stores it shows.
         position_sum, head_sum: positions are per store; only their sums compare.
         lag_seconds: the age of the oldest event it does not show yet.
@@ -44,6 +57,8 @@ class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: int
     retrying: int
     rows: int
+    builds: tuple[int, ...] = ()
+    kept: tuple[int, ...] = ()
     worst: tuple[StoreLag, ...] = ()
 
 
@@ -76,7 +91,9 @@ async def statuses(
     """
     versions = [Version(name=name, version=version) for name, version in wanted]
     sight = await look(write_pool, read_pool, versions, tenant_id=tenant_id, within_seconds=_STATUS_SECONDS)
-    return [_status(sight, one) for one in sight.projections]
+    builds = await _builds(read_pool, tenant_id)
+    paused = {row["name"] for row in await read_pool.fetch(_PAUSED)}
+    return [_standing(_status(sight, one), builds, paused) for one in sight.projections]
 
 
 async def work(read_pool: Pool) -> Work:
@@ -88,6 +105,17 @@ async def work(read_pool: Pool) -> Work:
 async def probes(read_pool: Pool) -> list[ProbeAddress]:
     """The probes of projectors that should answer; `read_pool` is of the operator's role."""
     return [ProbeAddress(**dict(row)) for row in await read_pool.fetch(_PROBES, PROBED_SECONDS)]
+
+
+async def _builds(read_pool: Pool, tenant_id: UUID | None) -> Builds:
+    rows = await read_pool.fetch(_BUILDS, tenant_id)
+    return {(row["name"], row["version"]): (tuple(row["live"]), tuple(row["kept"])) for row in rows}
+
+
+def _standing(status: ProjectionStatus, builds: Builds, paused: Collection[str]) -> ProjectionStatus:
+    live, kept = builds.get((status.name, status.version), ((), ()))
+    state = "paused" if status.name in paused else status.state
+    return msgspec.structs.replace(status, builds=live, kept=kept, state=state)
 
 
 def _status(sight: Sight, seen: ProjectionSight) -> ProjectionStatus:

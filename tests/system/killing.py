@@ -24,7 +24,8 @@ _END_TIMEOUT_SECONDS = 10.0
 def worker(servers: Servers, *arguments: str, **changes: object) -> Iterator[subprocess.Popen[bytes]]:
     """A projector in a process of its own: the faulty one with arguments, a healthy one without."""
     settings = projector_settings(servers, parent_pid=os.getpid(), **changes)
-    environment = {f"SHELFWISE_{name.upper()}": f"{value}" for name, value in msgspec.structs.asdict(settings).items()}
+    given = {name: value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
+    environment = {f"SHELFWISE_{name.upper()}": f"{value}" for name, value in given.items()}
     module = "tests.system.faulty_worker" if arguments else "projections.worker"
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments], env=os.environ | environment, stdout=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""A rebuild while the store goes on selling: nobody reads an empty or an older table, and the new build is the same."""
+"""A rebuild, and the way back, while the store goes on selling: nobody reads an empty or an older table."""
 
 import asyncio
 import json
@@ -24,8 +24,8 @@ _LOOKS_PER_SECOND = 10
 _WRITERS = 2
 
 
-async def test_a_rebuild_is_seen_by_nobody(shop: Visitor) -> None:
-    """Never empty, never backwards, identical at the end, and another build than before."""
+async def test_a_rebuild_and_a_rollback_are_seen_by_nobody(shop: Visitor) -> None:
+    """Never empty, never backwards, another build and then the same as before, identical at the end."""
     location_id, edition_id = await shop.shelf(10_000)
     wanted = order(location_id, (edition_id, 1))
     placed = [await shop.post("/orders", wanted) for _ in range(_ORDERS_BEFORE)]
@@ -41,17 +41,21 @@ async def test_a_rebuild_is_seen_by_nobody(shop: Visitor) -> None:
                 group.create_task(_watch_order(shop, first, is_over)),
             ]
             writers = [group.create_task(_keep_buying(shop, wanted, is_over)) for _ in range(_WRITERS)]
-            requests = [await _request_rebuild(operator, shop.tenant.id, name) for name in _REBUILT]
+            requests = [await _request(operator, "rebuild", shop.tenant.id, name) for name in _REBUILT]
             try:
                 await eventually(lambda: _states(operator, requests), lambda states: states == {"done"})
+                after = await _builds(operator, shop.tenant.id)
+                returns = [await _request(operator, "rollback", shop.tenant.id, name) for name in _REBUILT]
+                await eventually(lambda: _states(operator, returns), lambda states: states == {"done"})
             finally:
                 is_over.set()
-        after = await _builds(operator, shop.tenant.id)
+        returned = await _builds(operator, shop.tenant.id)
 
     assert sum(task.result() for task in writers) > 0
     assert all(task.result() > 2 * _LOOKS_PER_SECOND for task in readers)
     assert all(after[name] > before[name] for name in _REBUILT)
     assert {name for name in after if after[name] != before[name]} == set(_REBUILT)
+    assert returned == before
     for verified in await verify(shop.house.servers, shop.tenant.id, *_REBUILT):
         assert verified.identical, verified
         assert verified.rows >= _ORDERS_BEFORE
@@ -111,15 +115,16 @@ async def _operator(shop: Visitor) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-async def _request_rebuild(operator: asyncpg.Connection, tenant_id: UUID, name: str) -> UUID:
+async def _request(operator: asyncpg.Connection, kind: str, tenant_id: UUID, name: str) -> UUID:
     """As the command line asks for it."""
     version = next(projection.view.version for projection in PROJECTIONS if projection.view.name == name)
     request_id = new_id()
-    options = json.dumps({"rate": _EVENTS_PER_SECOND, "keep_old": False})
+    options = json.dumps({"rate": _EVENTS_PER_SECOND, "keep_old": True})
     await operator.execute(
         "INSERT INTO projection.request (id, kind, name, version, only_tenant, options, requested_by)"
-        " VALUES ($1, 'rebuild', $2, $3, $4, $5::jsonb, 'tests')",
+        " VALUES ($1, $2, $3, $4, $5, $6::jsonb, 'tests')",
         request_id,
+        kind,
         name,
         version,
         tenant_id,
