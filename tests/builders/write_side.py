@@ -65,10 +65,10 @@ class CountingPool:
         connection.add_query_logger(self._note)
         return connection
 
-    async def release(self, connection: Connection) -> None:
+    async def release(self, connection: Connection, **options: object) -> None:
         """Listen no longer."""
         connection.remove_query_logger(self._note)
-        await self._pool.release(connection)
+        await self._pool.release(connection, **options)
 
 
 class WriteSide:
