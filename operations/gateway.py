@@ -54,6 +54,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     operator_read_database_url: str
     redis_url: str
     secret_key: str
+    payment_callback_secret: str = ""
 
 
 class Gateway:
@@ -158,6 +159,7 @@ def create_gateway(settings: GatewaySettings) -> Gateway:
         write_database_url=settings.write_database_url,
         redis_url=settings.redis_url,
         secret_key=settings.secret_key,
+        payment_callback_secret=settings.payment_callback_secret,
     )
     read_settings = ReadApiSettings(
         read_database_url=settings.read_database_url,

@@ -10,7 +10,17 @@ import msgspec
 from projections.fold import AnyRecorded, Projection
 from projections.order_rows import ORDER_EVENTS, OrderEvent, placed_order
 from read_side.order_detail.view import MAX_TIMELINE_ENTRIES, VIEW, DetailLine, OrderDetailRow, TimelineEntry
-from shared_kernel.events.orders import GoodsReturned, OrderCancelled, OrderedLine, OrderFulfilled, OrderPlaced
+from shared_kernel.events.orders import (
+    GoodsReturned,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderedLine,
+    OrderFulfilled,
+    OrderNeedsAttention,
+    OrderPlaced,
+    OrderUndoBegun,
+)
+from shared_kernel.events.payments import PaymentEvent
 from shared_kernel.views import Key
 
 
@@ -27,10 +37,12 @@ def _evolve(row: OrderDetailRow | None, _part: None, recorded: AnyRecorded) -> O
             return _placed(event, recorded)
         case OrderFulfilled():
             return _fulfilled(_told(placed_order(row, recorded), recorded), event, recorded)
-        case OrderCancelled():
-            return msgspec.structs.replace(
-                _told(placed_order(row, recorded), recorded), status="cancelled", order_version=recorded.stream_version
-            )
+        case OrderConfirmed() | OrderUndoBegun() | OrderNeedsAttention() | OrderCancelled():
+            return _moved_on(_told(placed_order(row, recorded), recorded), event, recorded)
+        case PaymentEvent():
+            # A stream of its own: the order's version stays.
+            told = _told(placed_order(row, recorded), recorded)
+            return msgspec.structs.replace(told, payment_status=event.payment_status)
         case GoodsReturned():
             return _returned(_told(placed_order(row, recorded), recorded), event)
         case _:
@@ -83,6 +95,23 @@ def _told(row: OrderDetailRow, recorded: AnyRecorded) -> OrderDetailRow:
     timeline = (*row.timeline, _entry(recorded))
     dropped = max(len(timeline) - MAX_TIMELINE_ENTRIES, 0)
     return msgspec.structs.replace(row, timeline=timeline[dropped:], timeline_omitted=row.timeline_omitted + dropped)
+
+
+def _moved_on(
+    row: OrderDetailRow,
+    event: OrderConfirmed | OrderUndoBegun | OrderNeedsAttention | OrderCancelled,
+    recorded: AnyRecorded,
+) -> OrderDetailRow:
+    match event:
+        case OrderConfirmed():
+            status = event.status
+        case OrderCancelled():
+            status = "cancelled"
+        case OrderUndoBegun() | OrderNeedsAttention():
+            status = row.status
+        case _:
+            assert_never(event)
+    return msgspec.structs.replace(row, status=status, order_version=recorded.stream_version)
 
 
 def _entry(recorded: AnyRecorded) -> TimelineEntry:

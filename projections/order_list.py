@@ -8,7 +8,16 @@ import msgspec
 from projections.fold import AnyRecorded, Projection
 from projections.order_rows import ORDER_EVENTS, OrderEvent, placed_order
 from read_side.order_list.view import VIEW, OrderListRow
-from shared_kernel.events.orders import GoodsReturned, OrderCancelled, OrderFulfilled, OrderPlaced
+from shared_kernel.events.orders import (
+    GoodsReturned,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderFulfilled,
+    OrderNeedsAttention,
+    OrderPlaced,
+    OrderUndoBegun,
+)
+from shared_kernel.events.payments import PaymentEvent
 from shared_kernel.views import Key
 
 
@@ -23,10 +32,12 @@ def _evolve(row: OrderListRow | None, _part: None, recorded: AnyRecorded) -> Ord
     match event:
         case OrderPlaced():
             return _placed(event, recorded)
-        case OrderFulfilled():
-            return msgspec.structs.replace(
-                placed_order(row, recorded), status=event.status, fulfilment_status=event.fulfilment_status
-            )
+        case OrderConfirmed() | OrderFulfilled():
+            return _moved_on(placed_order(row, recorded), event)
+        case OrderUndoBegun() | OrderNeedsAttention():
+            return placed_order(row, recorded)
+        case PaymentEvent():
+            return msgspec.structs.replace(placed_order(row, recorded), payment_status=event.payment_status)
         case OrderCancelled():
             return msgspec.structs.replace(placed_order(row, recorded), status="cancelled")
         case GoodsReturned():
@@ -34,6 +45,11 @@ def _evolve(row: OrderListRow | None, _part: None, recorded: AnyRecorded) -> Ord
             return msgspec.structs.replace(listed, status=event.order_status or listed.status)
         case _:
             assert_never(event)
+
+
+def _moved_on(row: OrderListRow, event: OrderConfirmed | OrderFulfilled) -> OrderListRow:
+    fulfilment = event.fulfilment_status if isinstance(event, OrderFulfilled) else row.fulfilment_status
+    return msgspec.structs.replace(row, status=event.status, fulfilment_status=fulfilment)
 
 
 def _placed(event: OrderPlaced, recorded: AnyRecorded) -> OrderListRow:

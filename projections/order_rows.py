@@ -4,10 +4,58 @@ from typing import TypeAlias, TypeVar
 
 from projections.fold import AnyRecorded
 from shared_kernel.events.envelope import Event
-from shared_kernel.events.orders import GoodsReturned, OrderCancelled, OrderFulfilled, OrderPlaced
+from shared_kernel.events.orders import (
+    GoodsReturned,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderFulfilled,
+    OrderNeedsAttention,
+    OrderPlaced,
+    OrderUndoBegun,
+)
+from shared_kernel.events.payments import (
+    PaymentAbandoned,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentEvent,
+    PaymentRefunded,
+    PaymentRequested,
+    PaymentVoided,
+    RefundRefused,
+)
 
-OrderEvent: TypeAlias = OrderPlaced | OrderFulfilled | OrderCancelled | GoodsReturned
-ORDER_EVENTS: frozenset[type[Event]] = frozenset({OrderPlaced, OrderFulfilled, OrderCancelled, GoodsReturned})
+OrderEvent: TypeAlias = (
+    OrderPlaced
+    | OrderConfirmed
+    | OrderUndoBegun
+    | OrderNeedsAttention
+    | OrderFulfilled
+    | OrderCancelled
+    | GoodsReturned
+    | PaymentEvent
+)
+PAYMENT_EVENTS: frozenset[type[Event]] = frozenset(
+    {
+        PaymentRequested,
+        PaymentAuthorized,
+        PaymentDeclined,
+        PaymentAbandoned,
+        PaymentCaptured,
+        PaymentVoided,
+        PaymentRefunded,
+        RefundRefused,
+    }
+)
+ORDER_EVENTS: frozenset[type[Event]] = PAYMENT_EVENTS | {
+    OrderPlaced,
+    OrderConfirmed,
+    OrderUndoBegun,
+    OrderNeedsAttention,
+    OrderFulfilled,
+    OrderCancelled,
+    GoodsReturned,
+}
 
 RowT = TypeVar("RowT")
 

@@ -1,7 +1,7 @@
 """`store_counts`: one row a store. An order's earlier status follows from its event, so that no order need be known.
 
-`OrderFulfilled` says `fulfilled` once, when the last copy leaves: the order was `placed`. Only a placed order can be
-cancelled. `GoodsReturned` says `returned` once, when the last copy is back: all of them had left.
+`OrderFulfilled` says `fulfilled` once, when the last copy leaves; it and `OrderCancelled` say what the order was.
+`GoodsReturned` says `returned` once, when the last copy is back: all of them had left.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from projections.fold import AnyRecorded, Projection
 from read_side.store_counts.view import STORE, VIEW, StoreCountsRow
 from shared_kernel.events.catalog import EditionCreated, EditionDiscontinued
 from shared_kernel.events.inventory import LocationOpened
-from shared_kernel.events.orders import GoodsReturned, OrderCancelled, OrderFulfilled, OrderPlaced
+from shared_kernel.events.orders import GoodsReturned, OrderCancelled, OrderConfirmed, OrderFulfilled, OrderPlaced
 from shared_kernel.events.tenants import StoreOpened
 from shared_kernel.views import Key
 
-_OrderEvent: TypeAlias = OrderPlaced | OrderFulfilled | OrderCancelled | GoodsReturned
+_OrderEvent: TypeAlias = OrderPlaced | OrderConfirmed | OrderFulfilled | OrderCancelled | GoodsReturned
 _Counted: TypeAlias = StoreOpened | EditionCreated | EditionDiscontinued | LocationOpened | _OrderEvent
 _NOTHING = StoreCountsRow(
     scope=STORE,
@@ -53,7 +53,7 @@ def _evolve(row: StoreCountsRow | None, _part: None, recorded: AnyRecorded) -> S
             return msgspec.structs.replace(counts, discontinued_editions=counts.discontinued_editions + 1)
         case LocationOpened():
             return msgspec.structs.replace(counts, locations=counts.locations + 1)
-        case OrderPlaced() | OrderFulfilled() | OrderCancelled() | GoodsReturned():
+        case OrderPlaced() | OrderConfirmed() | OrderFulfilled() | OrderCancelled() | GoodsReturned():
             return _moved(counts, event)
         case _:
             assert_never(event)
@@ -63,16 +63,14 @@ def _moved(counts: StoreCountsRow, event: _OrderEvent) -> StoreCountsRow:
     match event:
         case OrderPlaced(status="placed"):
             return msgspec.structs.replace(counts, placed_orders=counts.placed_orders + 1)
-        case OrderFulfilled(status="placed"):
+        case OrderFulfilled(status="placed" | "confirmed"):
             return counts
-        case OrderFulfilled(status="fulfilled"):
+        case OrderConfirmed():
             return msgspec.structs.replace(
-                counts, placed_orders=counts.placed_orders - 1, fulfilled_orders=counts.fulfilled_orders + 1
+                counts, placed_orders=counts.placed_orders - 1, confirmed_orders=counts.confirmed_orders + 1
             )
-        case OrderCancelled():
-            return msgspec.structs.replace(
-                counts, placed_orders=counts.placed_orders - 1, cancelled_orders=counts.cancelled_orders + 1
-            )
+        case OrderFulfilled(status="fulfilled") | OrderCancelled():
+            return _closed(counts, event)
         case GoodsReturned(order_status="returned"):
             return msgspec.structs.replace(
                 counts, fulfilled_orders=counts.fulfilled_orders - 1, returned_orders=counts.returned_orders + 1
@@ -83,6 +81,19 @@ def _moved(counts: StoreCountsRow, event: _OrderEvent) -> StoreCountsRow:
             raise UnknownOrderStatusError(f"{type(event).__name__} with status {event.status}")
         case _:
             assert_never(event)
+
+
+def _closed(counts: StoreCountsRow, event: OrderFulfilled | OrderCancelled) -> StoreCountsRow:
+    """One open order less, and one of those that are not open more."""
+    was_confirmed = event.previous_status == "confirmed"
+    is_cancelled = isinstance(event, OrderCancelled)
+    return msgspec.structs.replace(
+        counts,
+        placed_orders=counts.placed_orders - (not was_confirmed),
+        confirmed_orders=counts.confirmed_orders - was_confirmed,
+        fulfilled_orders=counts.fulfilled_orders + (not is_cancelled),
+        cancelled_orders=counts.cancelled_orders + is_cancelled,
+    )
 
 
 PROJECTION = Projection(

@@ -12,6 +12,7 @@ from read_side.kpis import endpoints as kpis
 from read_side.locations import endpoints as locations
 from read_side.order_detail import endpoints as order_detail
 from read_side.order_list import endpoints as order_list
+from read_side.payments import endpoints as payments
 from read_side.sales import endpoints as sales
 from read_side.stock_levels import endpoints as stock_levels
 from read_side.stock_movements import endpoints as stock_movements
@@ -28,6 +29,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     *order_detail.ROUTES,
     *fulfilments.ROUTES,
     *holds.ROUTES,
+    *payments.ROUTES,
     *store_counts.ROUTES,
     *sales.ROUTES,
     *best_sellers.ROUTES,

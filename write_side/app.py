@@ -35,6 +35,8 @@ from shared_kernel.settings import read_settings
 from write_side.command_execution.commands_over_http import CommandLimits, Commands
 from write_side.command_execution.execution import CommandExecution
 from write_side.command_execution.forgetting import keep_forgetting
+from write_side.payments.inbox import Inbox
+from write_side.payments.providers import callback_reader
 from write_side.routes import ROUTES
 from write_side.tenants.authentication import authenticate, is_known_origin
 
@@ -58,6 +60,7 @@ class WriteApiSettings(msgspec.Struct, frozen=True, kw_only=True):
         processes: among which the limits are shared out while Redis is away.
         trusted_proxies: networks in CIDR form, separated by commas, whose `X-Forwarded-For` is believed.
         tenant_per_minute, key_per_minute, address_per_minute: units of the limits.
+        payment_callback_secret: that the payment provider signs its callbacks with; without it none is trusted.
     """
 
     write_database_url: str
@@ -69,6 +72,7 @@ class WriteApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     tenant_per_minute: int = _DEFAULT_LIMITS.tenant_per_minute
     key_per_minute: int = _DEFAULT_LIMITS.key_per_minute
     address_per_minute: int = _DEFAULT_LIMITS.address_per_minute
+    payment_callback_secret: str = ""
     log_level: str = "info"
     log_format: LogFormat = "auto"
 
@@ -90,6 +94,7 @@ class WriteApiParts(msgspec.Struct, frozen=True, kw_only=True):
     redis: MultiplexedRedis
     execution: CommandExecution
     commands: Commands
+    inbox: Inbox
     limits: CommandLimits
 
 
@@ -147,6 +152,12 @@ async def write_api_parts(
             redis=redis,
             execution=execution,
             commands=Commands(execution),
+            inbox=Inbox(
+                pool=pool,
+                execution=execution,
+                reader=callback_reader(secret=settings.payment_callback_secret),
+                clock=overrides.clock,
+            ),
             limits=CommandLimits(limiter, limits),
         )
 
@@ -166,6 +177,9 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
 
     async def commands() -> Any:  # noqa: ANN401  # Litestar compares the annotation with the handlers' own
         return running.parts.commands
+
+    async def inbox() -> Any:  # noqa: ANN401  # the same
+        return running.parts.inbox
 
     # Any: Litestar's user, auth and state, which are not used.
     async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -188,7 +202,7 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
         authentication=Authentication(
             authenticate=principal_of_key, cache=cache, secret_key=settings.secret_key, clock=overrides.clock
         ),
-        dependencies={"commands": Provide(commands)},
+        dependencies={"commands": Provide(commands), "inbox": Provide(inbox)},
         lifespan=[lifespan],
         is_known_origin=origin_is_known,
     )

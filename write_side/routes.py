@@ -8,5 +8,12 @@ from write_side.catalog import endpoints as catalog
 from write_side.inventory import endpoints as inventory
 from write_side.inventory.holds import endpoints as holds
 from write_side.orders import endpoints as orders
+from write_side.payments import endpoints as payments
 
-ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (*catalog.ROUTES, *inventory.ROUTES, *holds.ROUTES, *orders.ROUTES)
+ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
+    *catalog.ROUTES,
+    *inventory.ROUTES,
+    *holds.ROUTES,
+    *orders.ROUTES,
+    *payments.ROUTES,
+)

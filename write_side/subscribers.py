@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from write_side.order_saga.reaction import following_orders
+from write_side.order_saga.times import SagaTimes
 from write_side.reactions.reaction import Reaction
 
-REACTIONS: Final[tuple[Reaction, ...]] = ()
+REACTIONS: Final[tuple[Reaction, ...]] = (following_orders(SagaTimes()),)

@@ -34,6 +34,11 @@ from shared_kernel.subscription.hints import listen
 from shared_kernel.subscription.leases import LEASE_SECONDS, LeaseTimes
 from shared_kernel.subscription.shards import ShardKeeper, Subscription
 from shared_kernel.subscription.stopping import heed_cancellation
+from write_side.command_execution.execution import CommandExecution
+from write_side.order_saga.runtime import SagaRuntime
+from write_side.order_saga.times import SagaTimes
+from write_side.payments.asking import Asking
+from write_side.payments.providers import NOBODY, payment_gateway
 from write_side.reactions.checkpoints import subscribe
 from write_side.reactions.drain import DrainParts, ShardDrain
 from write_side.reactions.fault_points import Reach, carry_on
@@ -45,6 +50,8 @@ from write_side.subscribers import REACTIONS
 _POOL_SIZE = 10
 """Six turns at a time, and some for heartbeat, heads and duties."""
 _TURNS_AT_A_TIME = 6
+_SAGAS_POOL_SIZE = 8
+_SAGAS_SESSION = "shelfwise-sagas"
 _ARQ_TIMEOUT_SECONDS = 2.0
 _START_PAUSE_SECONDS = 1.0
 
@@ -65,6 +72,10 @@ class ReactionsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a frozen worker holds its locks."""
     log_level: str = "info"
     log_format: LogFormat = "auto"
+    payment_provider_url: str = ""
+    """Where it is empty, nobody is asked for money, and orders that are to be paid are undone in time."""
+    payment_provider_key: str = ""
+    payment_provider_timeout_seconds: float = 10.0
     parent_pid: int | None = None
     """Set by `shelfwise up`, whose children must not outlive it."""
 
@@ -74,6 +85,7 @@ class Subscribers(msgspec.Struct, frozen=True, kw_only=True):
 
     reactions: Sequence[Reaction] = REACTIONS
     duties: Sequence[Duty] = ()
+    saga_times: SagaTimes = SagaTimes()
     reach: Reach = carry_on
 
 
@@ -84,6 +96,7 @@ class ReactionsParts(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     drains: DrainParts
     keeper: ShardKeeper
+    sagas: SagaRuntime
 
 
 @asynccontextmanager
@@ -111,7 +124,36 @@ async def reactions_parts(settings: ReactionsSettings, subscribers: Subscribers)
             note_lost=drains.progress.note_lost,
         )
         keeper = ShardKeeper(subscription, worker_id)
-        yield ReactionsParts(worker_id=worker_id, metrics=metrics, drains=drains, keeper=keeper)
+        sagas = await stack.enter_async_context(_sagas(settings, subscribers, doorbell))
+        yield ReactionsParts(worker_id=worker_id, metrics=metrics, drains=drains, keeper=keeper, sagas=sagas)
+
+
+@asynccontextmanager
+async def _sagas(
+    settings: ReactionsSettings, subscribers: Subscribers, doorbell: RedisDoorbell
+) -> AsyncIterator[SagaRuntime]:
+    """What asks the provider and moves orders on, with connections of its own: a foreign call holds none."""
+    times, bounds = subscribers.saga_times, PoolSettings(application_name=_SAGAS_SESSION, max_size=_SAGAS_POOL_SIZE)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(build_pool(settings.write_database_url, bounds))
+        execution = CommandExecution(pool=pool, doorbell=doorbell)
+        stack.push_async_callback(execution.aclose)
+        gateway = await stack.enter_async_context(
+            payment_gateway(
+                url=settings.payment_provider_url or NOBODY,
+                key=settings.payment_provider_key,
+                timeout_seconds=settings.payment_provider_timeout_seconds,
+            )
+        )
+        asking = Asking(
+            pool=pool,
+            execution=execution,
+            gateway=gateway,
+            lease_seconds=times.asking_lease_seconds,
+            longest_pause_seconds=times.longest_pause_seconds,
+            reach=subscribers.reach,
+        )
+        yield SagaRuntime(asking, times, asks=bool(settings.payment_provider_url))
 
 
 async def run_reactions(settings: ReactionsSettings, subscribers: Subscribers | None = None) -> None:
@@ -129,7 +171,7 @@ async def run_reactions(settings: ReactionsSettings, subscribers: Subscribers | 
 
 
 def _loops(settings: ReactionsSettings, parts: ReactionsParts) -> list[Coroutine[None, None, None]]:
-    return [parts.keeper.run(), listen(settings.redis_url, parts.keeper.wake)]
+    return [parts.keeper.run(), parts.sagas.run(), listen(settings.redis_url, parts.keeper.wake)]
 
 
 async def _begin(pool: Pool, reactions: Sequence[Reaction]) -> None:

@@ -17,6 +17,7 @@ from operations.servers.installation import Installation
 from operations.servers.ports import choose_port
 from operations.up.children import Child, ChildSpec, end_in_order
 from operations.up.http import LocalClient
+from operations.up.provider import provider_variables, sandbox
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.roles import DatabaseRole, url_as
 
@@ -62,9 +63,12 @@ async def run_until_stopped(
     """
     await migrate_installation(installation)
     site = Site(installation=installation, port=_free_port(port))
-    api, reactions = Child(_api(site)), Child(_reactions(installation))
+    provider = provider_variables(installation)
+    api, reactions = Child(_api(site, provider)), Child(_reactions(installation, provider))
+    playing = sandbox(installation, provider, api_url=site.url)
+    sandboxes = [] if playing is None else [Child(playing)]
     projectors = [Child(_projector(installation, number)) for number in range(1, workers + 1)]
-    children = (api, reactions, *projectors)
+    children = (api, reactions, *projectors, *sandboxes)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -78,7 +82,7 @@ async def run_until_stopped(
         conducting.cancel()
         watching.cancel()
         await asyncio.gather(conducting, watching, return_exceptions=True)
-        await end_in_order([[api], [reactions, *projectors]])
+        await end_in_order([[api], [reactions, *projectors], sandboxes])
         await asyncio.gather(*supervising, return_exceptions=True)
     for task in done:
         task.result()
@@ -146,7 +150,7 @@ def _free_port(wanted: int) -> int:
     return wanted
 
 
-def _api(site: Site) -> ChildSpec:
+def _api(site: Site, provider: Mapping[str, str]) -> ChildSpec:
     installation = site.installation
     write_url, read_url = installation.write_database_url, installation.read_database_url
     return ChildSpec(
@@ -161,6 +165,7 @@ def _api(site: Site) -> ChildSpec:
             "SHELFWISE_OPERATOR_READ_DATABASE_URL": _as(DatabaseRole.OPERATOR, read_url, installation),
             "SHELFWISE_SECRET_KEY": installation.secret_key,
             "SHELFWISE_PORT": f"{site.port}",
+            "SHELFWISE_PAYMENT_CALLBACK_SECRET": provider.get("SHELFWISE_PAYMENT_CALLBACK_SECRET", ""),
         },
     )
 
@@ -178,13 +183,15 @@ def _projector(installation: Installation, number: int) -> ChildSpec:
     )
 
 
-def _reactions(installation: Installation) -> ChildSpec:
+def _reactions(installation: Installation, provider: Mapping[str, str]) -> ChildSpec:
     return ChildSpec(
         name="reactions",
         module="write_side.worker",
         variables={
             **_common(installation),
             "SHELFWISE_WRITE_DATABASE_URL": _as(DatabaseRole.REACTIONS, installation.write_database_url, installation),
+            "SHELFWISE_PAYMENT_PROVIDER_URL": provider["SHELFWISE_PAYMENT_PROVIDER_URL"],
+            "SHELFWISE_PAYMENT_PROVIDER_KEY": provider.get("SHELFWISE_PAYMENT_PROVIDER_KEY", ""),
             "SHELFWISE_PROBE_PORT": "0",
         },
     )

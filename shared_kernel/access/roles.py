@@ -39,6 +39,8 @@ READ_FIGURES = AccessPolicy(name="read_figures", roles=frozenset({Role.OWNER, Ro
 MANAGE_CATALOGUE = AccessPolicy(name="manage_catalogue", roles=frozenset({Role.OWNER, Role.MANAGER}))
 MANAGE_LOCATIONS = AccessPolicy(name="manage_locations", roles=frozenset({Role.OWNER, Role.MANAGER}))
 MOVE_STOCK = AccessPolicy(name="move_stock", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK}))
+MOVE_MONEY = AccessPolicy(name="move_money", roles=frozenset({Role.OWNER, Role.MANAGER}))
+"""Take what is held, and give back what was taken."""
 SELL = AccessPolicy(name="sell", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK}))
 OPERATE = AccessPolicy(name="operate", roles=frozenset({Role.OPERATOR}))
 """The platform's own: no key of a store opens it, and its key opens no store."""

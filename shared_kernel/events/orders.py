@@ -66,11 +66,40 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
     source: str | None
 
 
+class OrderConfirmed(Event, frozen=True, kw_only=True):
+    """Paid for as far as it has to be: copies may be handed over."""
+
+    stream_type = "order"
+
+    order_id: UUID
+    status: str
+
+
+class OrderUndoBegun(Event, frozen=True, kw_only=True):
+    """It will not be completed: money goes back first, then copies, then it is cancelled. Nothing leaves any more."""
+
+    stream_type = "order"
+
+    order_id: UUID
+    reason: str
+
+
+class OrderNeedsAttention(Event, frozen=True, kw_only=True):
+    """The saga could neither complete nor undo it: `step` is where it stands, and an operator is asked."""
+
+    stream_type = "order"
+
+    order_id: UUID
+    step: str
+    reason: str
+
+
 class OrderFulfilled(Event, frozen=True, kw_only=True):
     """Some or all copies left. `status` and `fulfilment_status` are the order's from here on.
 
     `number` is the order's, `location_id` where the copies left from, by `method` `shipping` or `collection`. They are
-    null in events of before they were told: the copies left from the order's own location.
+    null in events of before they were told: the copies left from the order's own location. `previous_status` is what
+    the order was before; when that was not told yet, it could only be `placed`.
     """
 
     stream_type = "order"
@@ -83,10 +112,11 @@ class OrderFulfilled(Event, frozen=True, kw_only=True):
     number: str | None = None
     location_id: UUID | None = None
     method: str | None = None
+    previous_status: str = "placed"
 
 
 class OrderCancelled(Event, frozen=True, kw_only=True):
-    """Undone before anything left: the lines and sums that no longer count."""
+    """Undone before anything left: the lines and sums that no longer count, and what the order was before."""
 
     stream_type = "order"
 
@@ -100,6 +130,7 @@ class OrderCancelled(Event, frozen=True, kw_only=True):
     net_minor: int
     tax_minor: int
     total_minor: int
+    previous_status: str = "placed"
 
 
 class GoodsReturned(Event, frozen=True, kw_only=True):

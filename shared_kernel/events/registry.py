@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from shared_kernel.events import catalog, holds, inventory, orders, tenants
+from shared_kernel.events import catalog, holds, inventory, orders, payments, tenants
 from shared_kernel.events.envelope import Event
 from shared_kernel.events.upcasters import UPCASTERS
 
@@ -34,7 +34,18 @@ AnyEvent: TypeAlias = (
     | orders.OrderPlaced
     | orders.OrderFulfilled
     | orders.OrderCancelled
+    | orders.OrderConfirmed
+    | orders.OrderUndoBegun
+    | orders.OrderNeedsAttention
     | orders.GoodsReturned
+    | payments.PaymentRequested
+    | payments.PaymentAuthorized
+    | payments.PaymentDeclined
+    | payments.PaymentAbandoned
+    | payments.PaymentCaptured
+    | payments.PaymentVoided
+    | payments.PaymentRefunded
+    | payments.RefundRefused
 )
 
 EVENT_TYPES: dict[str, type[Event]] = {kind.__name__: kind for kind in AnyEvent.__args__}

@@ -15,7 +15,9 @@ import shared_kernel.access.tables
 import shared_kernel.log.tables
 import write_side.catalog.tables
 import write_side.inventory.tables
+import write_side.order_saga.tables
 import write_side.orders.tables
+import write_side.payments.tables
 import write_side.reactions.tables
 import write_side.tenants.tables
 from migrations.apply import migrate, pending
@@ -31,7 +33,9 @@ TABLE_MODULES = (
     shared_kernel.log.tables,
     write_side.catalog.tables,
     write_side.inventory.tables,
+    write_side.order_saga.tables,
     write_side.orders.tables,
+    write_side.payments.tables,
     write_side.reactions.tables,
     write_side.tenants.tables,
 )
@@ -151,6 +155,9 @@ async def test_another_store_sees_nothing_even_by_raw_sql(write_side_of_two: Wri
         "DELETE FROM write.sales_order",
         "UPDATE write.goods_return SET net_minor = 0",
         "UPDATE log.event_00 SET payload = '{}'",
+        "UPDATE write.payment_entry SET amount_minor = 1",
+        "DELETE FROM write.payment_operation",
+        "DELETE FROM write.order_saga_step",
     ],
 )
 async def test_history_cannot_be_changed(write_side_of_two: WriteSide, statement: str) -> None:

@@ -83,12 +83,14 @@ async def ids_of(visitor: Visitor) -> dict[str, str]:
     """Things that exist in a store, for every id that the contract names, and that the read side knows."""
     location_id, edition_id = await visitor.shelf()
     placed = await visitor.post("/orders", order(location_id, (edition_id, 2)))
+    paid = await visitor.post("/orders", {**order(location_id, (edition_id, 1)), "payment_token": "pm_card_visa"})
     ids = {
         "location_id": location_id,
         "edition_id": edition_id,
         "order_id": good(placed)["id"],
         "line_id": good(placed)["lines"][0]["line_id"],
         "customer_id": str(new_id()),
+        "payment_id": good(paid)["payment_id"],
     }
     other = await visitor.location("Elsewhere", "warehouse")
     part = {"lines": [{"line_id": ids["line_id"], "quantity": 1}]}

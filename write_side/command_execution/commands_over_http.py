@@ -1,5 +1,6 @@
 """From a request to an executed command, and back to a response: what every endpoint does the same way."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias, cast
 
@@ -8,7 +9,7 @@ from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from shared_kernel.errors import RateLimitedError
+from shared_kernel.errors import InFlightError, RateLimitedError
 from shared_kernel.http.context import current_principal, current_request
 from shared_kernel.http.envelope import (
     NO_META,
@@ -33,6 +34,8 @@ Guard: TypeAlias = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandle
 
 _LIMIT_FIELDS: Final = "shelfwise.limit_fields"
 """Where the guard leaves what the limits said, for the answer."""
+_PAUSES_SECONDS: Final = (0.05, 0.1, 0.2, 0.4, 0.7)
+"""Looks at what others are doing, within the two seconds a client is kept waiting for anybody."""
 _DRY_RUN_META: Final = msgspec.json.encode(CommandMeta(dry_run=True))
 
 
@@ -49,6 +52,8 @@ class CommandLimits:
         Raises:
             RateLimitedError: the tenant or the key has used up what it may.
         """
+        if declaration_of(handler).policy.public:  # known by its signature; its address has a limit at the door
+            return
         principal = current_principal()
         admission = await self._limiter.admit(
             tenant_id=principal.tenant.id, key_id=principal.key_id, cost=declaration_of(handler).cost
@@ -76,22 +81,56 @@ class Commands:
             operation: scopes idempotency keys.
             decide: the handler with its command.
         """
-        declaration = declaration_of(cast("BaseRouteHandler", request.scope["route_handler"]))
-        principal, context = current_principal(), current_request()
-        key = idempotency_key(request.headers, declaration.idempotency)
-        command = CommandRequest(
-            tenant=principal.tenant,
-            operation=operation,
-            actor=str(principal.id),
-            idempotency=None if key is None else await _claim(request, str(principal.id), operation, key),
-            if_match=expected_version(request.headers, "accepted"),
-            if_match_required=declaration.if_match == "required",
-            dry_run=is_dry_run(request.headers),
-            request_id=context.request_id,
-            traceparent=context.traceparent,
-        )
+        command = await _command(request, operation)
         answer = await self._execution.execute(command, decide)
         return _response(answer, is_dry=command.dry_run, fields=request.scope.get(_LIMIT_FIELDS))
+
+    async def run_planned(
+        self, request: HttpRequest, operation: str, plan: Decide, answer_for: Callable[[Answer], Decide]
+    ) -> Response[Any]:
+        """Execute a command whose effect is somebody else's: plan it in one transaction, answer in a later one.
+
+        The plan is kept under the client's key, so that whoever retries, after whatever failure, waits for the same.
+
+        Args:
+            operation: scopes idempotency keys.
+            plan: keeps what is to be done by others.
+            answer_for: from what the plan answered to the handler that tells what came of it; it raises `InFlightError`
+                while that is not known.
+        """
+        planning = await _command(request, f"{operation}.plan")
+        planned = await self._execution.execute(planning, plan)
+        if planning.dry_run:
+            return _response(planned, is_dry=True, fields=request.scope.get(_LIMIT_FIELDS))
+        command = msgspec.structs.replace(await _command(request, operation), if_match=None)
+        answer = await self._when_known(command, answer_for(planned))
+        return _response(answer, is_dry=False, fields=request.scope.get(_LIMIT_FIELDS))
+
+    async def _when_known(self, command: CommandRequest, decide: Decide) -> Answer:
+        for pause_seconds in _PAUSES_SECONDS:
+            try:
+                return await self._execution.execute(command, decide)
+            except InFlightError:
+                await asyncio.sleep(pause_seconds)
+        return await self._execution.execute(command, decide)
+
+
+async def _command(request: HttpRequest, operation: str) -> CommandRequest:
+    """What a request says beside its intent."""
+    declaration = declaration_of(cast("BaseRouteHandler", request.scope["route_handler"]))
+    principal, context = current_principal(), current_request()
+    key = idempotency_key(request.headers, declaration.idempotency)
+    return CommandRequest(
+        tenant=principal.tenant,
+        operation=operation,
+        actor=str(principal.id),
+        idempotency=None if key is None else await _claim(request, str(principal.id), operation, key),
+        if_match=expected_version(request.headers, "accepted"),
+        if_match_required=declaration.if_match == "required",
+        dry_run=is_dry_run(request.headers),
+        request_id=context.request_id,
+        traceparent=context.traceparent,
+    )
 
 
 async def _claim(request: HttpRequest, actor: str, operation: str, key: str) -> IdempotencyClaim:

@@ -50,6 +50,11 @@ class UnitOfWork:
         """In whose name this runs."""
         return self._request.tenant
 
+    @property
+    def actor(self) -> str:
+        """Who asked: a principal's id, or the name of an internal one."""
+        return self._request.actor
+
     def check_version(self, current: int) -> None:
         """Hold the client's `If-Match` against the version of the row just locked.
 

@@ -35,6 +35,7 @@ def order_decided(order: Order) -> OrderDecided:
         net=money(order.net_minor),
         tax=money(order.tax_minor),
         total=money(order.total_minor),
+        payment_id=order.payment_id,
     )
 
 

@@ -13,6 +13,15 @@ Channel: TypeAlias = Literal["web", "pos"]
 FulfilmentMethod: TypeAlias = Literal["shipping", "collection"]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 NotYet = Annotated[str, msgspec.Meta(max_length=255, description="Not offered yet: anything but null is refused")]
+PaymentToken = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The payment provider's token for the buyer's means of payment; with it the order waits until paid",
+    ),
+]
 MAX_LINES = 200
 MAX_HOLDS = 50
 
@@ -31,7 +40,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     channel: Channel
     lines: Annotated[tuple[OrderLineWanted, ...], msgspec.Meta(min_length=1, max_length=MAX_LINES)]
     customer_id: NotYet | None = None
-    payment_token: NotYet | None = None
+    payment_token: PaymentToken | None = None
     hold_ids: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=MAX_HOLDS)] = ()
 
 
@@ -114,6 +123,7 @@ class OrderDecided(msgspec.Struct, frozen=True, kw_only=True):
     net: Money
     tax: Money
     total: Money
+    payment_id: UUID | None = None
 
 
 class ReturnedLine(msgspec.Struct, frozen=True, kw_only=True):

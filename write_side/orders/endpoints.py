@@ -31,6 +31,7 @@ from write_side.orders.errors import (
     InvalidReturn,
     OrderAlreadyCancelled,
     OrderAlreadyFulfilled,
+    OrderAwaitsPayment,
     OrderNotFound,
     QuantityExceedsRemaining,
 )
@@ -49,7 +50,11 @@ from write_side.orders.errors import (
 async def place_order(
     request: HttpRequest, commands: NamedDependency[Commands], data: JSONBody[PlaceOrder]
 ) -> Response[CommandEnvelope[OrderDecided]]:
-    """Prices and taxes are fixed and copies promised, or nothing happens."""
+    """Prices and taxes are fixed and copies promised, or nothing happens.
+
+    With a `payment_token` the order is confirmed once its total is authorized, and captured when the first copies
+    leave; where that fails, everything is undone.
+    """
     return await commands.run(request, "place_order", partial(placing.place_order, data))
 
 
@@ -65,6 +70,7 @@ async def place_order(
             OrderNotFound,
             OrderAlreadyCancelled,
             OrderAlreadyFulfilled,
+            OrderAwaitsPayment,
             QuantityExceedsRemaining,
             InsufficientStock,
         ),

@@ -27,6 +27,12 @@ class OrderAlreadyFulfilled(ConflictError):
     code = "order_already_fulfilled"
 
 
+class OrderAwaitsPayment(ConflictError):
+    """Its money is not certain yet, or is going back: no copy may leave."""
+
+    code = "order_awaits_payment"
+
+
 class QuantityExceedsRemaining(ConflictError):
     """More copies of a line than are left to fulfil, or to return."""
 

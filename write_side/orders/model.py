@@ -6,12 +6,22 @@ from uuid import UUID
 import msgspec
 
 from shared_kernel.errors import FieldError
-from shared_kernel.events.orders import FulfilledLine, OrderCancelled, OrderedLine, OrderFulfilled, OrderPlaced
+from shared_kernel.events.orders import (
+    FulfilledLine,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderedLine,
+    OrderFulfilled,
+    OrderNeedsAttention,
+    OrderPlaced,
+    OrderUndoBegun,
+)
 from write_side.orders.commands import FulfilOrder, LineQuantity
 from write_side.orders.errors import (
     InvalidOrder,
     OrderAlreadyCancelled,
     OrderAlreadyFulfilled,
+    OrderAwaitsPayment,
     QuantityExceedsRemaining,
 )
 
@@ -50,7 +60,12 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as it stands."""
+    """An order as it stands.
+
+    Attributes:
+        held_for: `payment` while its money is not certain, `undoing` while it goes back; None: copies may leave.
+        payment_id: where it was placed with a payment token.
+    """
 
     order_id: UUID
     version: int
@@ -67,6 +82,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[OrderLine, ...]
     source: str | None = None
     source_reference: str | None = None
+    held_for: str | None = None
+    payment_id: UUID | None = None
 
 
 def order_number(order_id: UUID) -> str:
@@ -104,12 +121,15 @@ def fulfil(order: Order, command: FulfilOrder, *, fulfilment_id: UUID) -> tuple[
 
     Raises:
         OrderAlreadyCancelled, OrderAlreadyFulfilled: nothing is left to hand over.
+        OrderAwaitsPayment: it is not paid for, or is being undone.
         InvalidOrder: a line the order does not have.
         QuantityExceedsRemaining: more than is left of a line.
     """
     _refuse_cancelled(order)
     if order.fulfilment_status == "fulfilled":
         raise OrderAlreadyFulfilled("every copy of this order has left already")
+    if order.held_for is not None:
+        raise OrderAwaitsPayment("this order's payment is not certain: hand copies over once it is confirmed")
     if command.lines is None:
         quantities = {line.ordered.line_id: line.remaining for line in order.lines if line.remaining}
     else:
@@ -154,8 +174,30 @@ def cancel(order: Order, *, reason: str) -> tuple[Order, OrderCancelled]:
         net_minor=order.net_minor,
         tax_minor=order.tax_minor,
         total_minor=order.total_minor,
+        previous_status=order.status,
     )
     return cancelled, event
+
+
+def confirm(order: Order) -> tuple[Order, OrderConfirmed]:
+    """Its money is certain: copies may leave."""
+    assert order.status == "placed"
+    confirmed = msgspec.structs.replace(order, version=order.version + 1, status="confirmed", held_for=None)
+    return confirmed, OrderConfirmed(order_id=order.order_id, status=confirmed.status)
+
+
+def begin_undo(order: Order, *, reason: str) -> tuple[Order, OrderUndoBegun]:
+    """From here on no copy leaves: money goes back first, then the order is cancelled."""
+    assert order.status != "cancelled"
+    assert order.fulfilment_status == "unfulfilled"
+    undone = msgspec.structs.replace(order, version=order.version + 1, held_for="undoing")
+    return undone, OrderUndoBegun(order_id=order.order_id, reason=reason)
+
+
+def ask_for_attention(order: Order, *, step: str, reason: str) -> tuple[Order, OrderNeedsAttention]:
+    """It can neither be completed nor undone without an operator."""
+    asked = msgspec.structs.replace(order, version=order.version + 1)
+    return asked, OrderNeedsAttention(order_id=order.order_id, step=step, reason=reason)
 
 
 def line_quantities(wanted: Sequence[LineQuantity], *, available: Mapping[UUID, int]) -> dict[UUID, int]:

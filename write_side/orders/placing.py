@@ -10,7 +10,7 @@ from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.inventory.checks import refuse_shortages, summed_demand
 from write_side.inventory.ledger import Ledger
 from write_side.inventory.model import reserve
-from write_side.orders import repository
+from write_side.orders import paying, repository
 from write_side.orders.answers import order_decided
 from write_side.orders.collecting import end_holds, free_held_copies
 from write_side.orders.commands import PlaceOrder
@@ -23,7 +23,7 @@ ORDERS_PATH = "/api/v1/orders"
 
 
 async def place_order(command: PlaceOrder, work: UnitOfWork) -> Outcome:
-    """Fix prices, promise copies."""
+    """Fix prices, promise copies; with a payment token, ask for payment."""
     refuse_what_is_not_offered_yet(command)
     editions = {line.edition_id for line in command.lines}
     offer = await repository.load_offer(
@@ -43,19 +43,17 @@ async def place_order(command: PlaceOrder, work: UnitOfWork) -> Outcome:
     await repository.add(work.connection, work.tenant.id, [order], placed_at=[work.now], movements=ledger.movements)
     work.record(placed(order), stream_id=order.order_id, stream_version=order.version)
     ledger.record_all(work)
+    if command.payment_token is not None:
+        await paying.request_payment(order, command.payment_token, work)
     location = f"{ORDERS_PATH}/{order.order_id}"
     return Outcome(data=order_decided(order), version=order.version, status=201, location=location)
 
 
 def refuse_what_is_not_offered_yet(command: PlaceOrder) -> None:
-    """Customers and payments have no slice yet: better refused than forgotten."""
-    faults = tuple(
-        FieldError(pointer=f"/{name}", code="not_offered", detail="not offered yet: leave it out")
-        for name in ("customer_id", "payment_token")
-        if getattr(command, name) is not None
-    )
-    if faults:
-        raise InvalidOrder("the order names what is not offered yet", errors=faults)
+    """Customers have no slice yet: better refused than forgotten."""
+    if command.customer_id is not None:
+        fault = FieldError(pointer="/customer_id", code="not_offered", detail="not offered yet: leave it out")
+        raise InvalidOrder("the order names what is not offered yet", errors=(fault,))
 
 
 def refuse_unknown(command: PlaceOrder, offer: Offer) -> str:
@@ -93,6 +91,10 @@ def _refuse_discontinued(command: PlaceOrder, offer: Offer) -> None:
 def _order(command: PlaceOrder, offer: Offer, *, location_name: str, ledger: Ledger, work: UnitOfWork) -> Order:
     lines = tuple(_priced(command, offer, ledger=ledger, new_id=work.new_id))
     total, order_id = total_of(lines), work.new_id()
+    is_paid_first = command.payment_token is not None
+    if is_paid_first and not total.total_minor:
+        fault = FieldError(pointer="/payment_token", code="nothing_to_pay", detail="this order costs nothing")
+        raise InvalidOrder("there is nothing to pay for this order: leave the payment token out", errors=(fault,))
     return Order(
         order_id=order_id,
         version=1,
@@ -107,6 +109,8 @@ def _order(command: PlaceOrder, offer: Offer, *, location_name: str, ledger: Led
         tax_minor=total.tax_minor,
         total_minor=total.total_minor,
         lines=tuple(OrderLine(ordered=line) for line in lines),
+        held_for="payment" if is_paid_first else None,
+        payment_id=paying.payment_id(order_id) if is_paid_first else None,
     )
 
 

@@ -31,7 +31,9 @@ WHERE t.tenant_id = $1
 """  # noqa: S608 - constants of this module, no input
 _LOCK_ORDER = """
 SELECT o.order_id, o.version, o.number, o.location_id, l.name AS location_name, o.channel, o.status,
-       o.fulfilment_status, o.currency, o.net_minor, o.tax_minor, o.total_minor, o.source, o.source_reference
+       o.fulfilment_status, o.currency, o.net_minor, o.tax_minor, o.total_minor, o.source, o.source_reference,
+       o.held_for,
+       (SELECT p.payment_id FROM write.payment p WHERE p.tenant_id = $1 AND p.order_id = $2) AS payment_id
 FROM write.sales_order o JOIN write.location l USING (tenant_id, location_id)
 WHERE o.tenant_id = $1 AND o.order_id = $2 FOR NO KEY UPDATE OF o
 """
@@ -59,10 +61,11 @@ _ADD = f"""
 WITH {SAVE_MOVEMENTS}, added AS (
     INSERT INTO write.sales_order (tenant_id, order_id, version, number, location_id, channel, status,
                                    fulfilment_status, currency, net_minor, tax_minor, total_minor, source,
-                                   source_reference, placed_at)
+                                   source_reference, placed_at, held_for)
     SELECT $1, o.*
     FROM unnest($12::uuid[], $13::int[], $14::text[], $15::uuid[], $16::text[], $17::text[], $18::text[], $19::text[],
-                $20::bigint[], $21::bigint[], $22::bigint[], $23::text[], $24::text[], $25::timestamptz[]) AS o
+                $20::bigint[], $21::bigint[], $22::bigint[], $23::text[], $24::text[], $25::timestamptz[],
+                $42::text[]) AS o
 )
 INSERT INTO write.order_line (tenant_id, order_id, line_id, place, edition_id, sku, title, authors, quantity,
                               fulfilled_quantity, returned_quantity, unit_price_minor, discount_minor, net_minor,
@@ -78,7 +81,7 @@ FROM unnest($26::uuid[], $27::uuid[], $28::int[], $29::uuid[], $30::text[], $31:
 """  # noqa: S608 - the same
 _SAVE = f"""
 WITH {SAVE_MOVEMENTS}, changed AS (
-    UPDATE write.sales_order SET version = $13, status = $14, fulfilment_status = $15
+    UPDATE write.sales_order SET version = $13, status = $14, fulfilment_status = $15, held_for = $18
     WHERE tenant_id = $1 AND order_id = $12
 )
 UPDATE write.order_line l SET fulfilled_quantity = s.fulfilled
@@ -134,7 +137,11 @@ async def add(
 ) -> None:
     """Keep new orders with their lines, and move the stock they move."""
     await connection.execute(
-        _ADD, *movement_arguments(tenant_id, movements), *_order_columns(orders, placed_at), *_line_columns(orders)
+        _ADD,
+        *movement_arguments(tenant_id, movements),
+        *_order_columns(orders, placed_at),
+        *_line_columns(orders),
+        [order.held_for for order in orders],
     )
 
 
@@ -149,6 +156,7 @@ async def save(connection: Connection, tenant_id: UUID, order: Order, movements:
         order.fulfilment_status,
         [line.ordered.line_id for line in order.lines],
         [line.fulfilled_quantity for line in order.lines],
+        order.held_for,
     )
 
 

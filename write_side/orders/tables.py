@@ -1,6 +1,18 @@
 """Orders and returns with their lines, as the migrations leave them."""
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKeyConstraint, Integer, Table, Text, UniqueConstraint, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared_kernel.database.metadata import WRITE_METADATA
@@ -23,6 +35,7 @@ sales_order = Table(
     Column("source", Text),
     Column("source_reference", Text),
     Column("placed_at", DateTime(timezone=True), nullable=False),
+    Column("held_for", Text),
     UniqueConstraint("number", "tenant_id", name="sales_order_number_key"),
     UniqueConstraint("source", "source_reference", "tenant_id", name="sales_order_source_key"),
     ForeignKeyConstraint(
@@ -91,6 +104,7 @@ goods_return = Table(
         ["write.sales_order.tenant_id", "write.sales_order.order_id"],
         name="goods_return_order_fkey",
     ),
+    Index("goods_return_by_order", "order_id", "tenant_id", postgresql_where=text("order_id IS NOT NULL")),
     schema="write",
 )
 return_line = Table(

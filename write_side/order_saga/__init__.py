@@ -1,0 +1,1 @@
+"""The process manager of orders that are paid first: it ends each either paid and handed over, or fully undone."""

@@ -1,0 +1,127 @@
+"""Payments, their operations and their books, as the migrations leave them."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared_kernel.database.metadata import WRITE_METADATA
+
+payment = Table(
+    "payment",
+    WRITE_METADATA,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("payment_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("order_id", Uuid, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("authorized_minor", BigInteger, nullable=False),
+    Column("captured_minor", BigInteger, nullable=False),
+    Column("released_minor", BigInteger, nullable=False),
+    Column("refunded_minor", BigInteger, nullable=False),
+    Column("fee_minor", BigInteger, nullable=False),
+    Column("provider_reference", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("order_id", "tenant_id", name="payment_order_key"),
+    ForeignKeyConstraint(
+        ["tenant_id", "order_id"],
+        ["write.sales_order.tenant_id", "write.sales_order.order_id"],
+        name="payment_order_fkey",
+    ),
+    schema="write",
+)
+payment_token = Table(
+    "payment_token",
+    WRITE_METADATA,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("payment_id", Uuid, primary_key=True),
+    Column("token", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["tenant_id", "payment_id"],
+        ["write.payment.tenant_id", "write.payment.payment_id"],
+        name="payment_token_payment_fkey",
+    ),
+    schema="write",
+)
+payment_operation = Table(
+    "payment_operation",
+    WRITE_METADATA,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("operation_id", Uuid, primary_key=True),
+    Column("payment_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_epoch", BigInteger, nullable=False),
+    Column("is_leased", Boolean, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("deadline_at", DateTime(timezone=True), nullable=False),
+    Column("reason", Text),
+    Column("requested_by", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("settled_at", DateTime(timezone=True)),
+    ForeignKeyConstraint(
+        ["tenant_id", "payment_id"],
+        ["write.payment.tenant_id", "write.payment.payment_id"],
+        name="payment_operation_payment_fkey",
+    ),
+    Index("payment_operation_due", "due_at", postgresql_where=text("status = 'intended'")),
+    Index("payment_operation_by_payment", "payment_id", "tenant_id"),
+    schema="write",
+)
+payment_entry = Table(
+    "payment_entry",
+    WRITE_METADATA,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("payment_id", Uuid, primary_key=True),
+    Column("payment_version", Integer, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("booked_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(
+        ["tenant_id", "payment_id"],
+        ["write.payment.tenant_id", "write.payment.payment_id"],
+        name="payment_entry_payment_fkey",
+    ),
+    schema="write",
+)
+provider_callback = Table(
+    "provider_callback",
+    WRITE_METADATA,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("provider_event_id", Text, primary_key=True),
+    Column("payment_id", Uuid),
+    Column("kind", Text, nullable=False),
+    Column("happened_at", DateTime(timezone=True), nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["tenant_id"], ["write.tenant.tenant_id"], name="provider_callback_tenant_id_fkey"),
+    schema="write",
+)
+quarantined_answer = Table(
+    "quarantined_answer",
+    WRITE_METADATA,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("quarantine_id", Uuid, primary_key=True),
+    Column("operation_id", Uuid),
+    Column("source", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("outline", JSONB, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["tenant_id"], ["write.tenant.tenant_id"], name="quarantined_answer_tenant_id_fkey"),
+    schema="write",
+)
