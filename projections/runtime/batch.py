@@ -1,7 +1,8 @@
 """One batch: many tenants' events into many projections' rows, with the checkpoints, in one transaction.
 
-Redelivered, killed or run by a zombie it changes nothing: the lease row is locked and its epoch compared, the
-checkpoint rows are locked and compared, and everything commits together or not at all.
+Redelivered, killed or run by a zombie it changes nothing: the lease rows are locked and their epochs compared, the
+checkpoint rows are locked and compared, and everything commits together or not at all. Tenants of a lost shard, or
+whose checkpoints are not where they were believed, are left out and hold up nobody else.
 """
 
 from collections import Counter, defaultdict
@@ -15,13 +16,15 @@ from projections.runtime import checkpoints as checkpoint_rows
 from projections.runtime import leases, parking
 from projections.runtime.catalog import Catalog, Subject
 from projections.runtime.checkpoints import BuildId, Checkpoint, CheckpointId
-from projections.runtime.errors import REFUSALS
+from projections.runtime.errors import REFUSALS, CheckpointMovedError, LeaseLostError
 from projections.runtime.fault_points import FaultPoint, Reach
 from projections.runtime.folding import Changes, Failure, RowKey, Scan, TenantEvents, fold, key_name, scan
 from projections.runtime.leases import Lease
-from projections.runtime.rows import load_rows, save_acceptable_rows, save_rows
+from projections.runtime.rows import save_acceptable_rows
+from projections.runtime.statements import Changed, FoundRows, Wanted, load_rows_of_all, save_rows_of_all
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
+from shared_kernel.log.partitions import shard_of
 from shared_kernel.views import WHOLE_TENANT, Key, encode_key
 
 
@@ -29,14 +32,22 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be folded.
 
     Attributes:
-        lease: under which.
+        leases: under which: those of all the tenants' shards.
         checkpoints: where each build is, as far as this worker knows; all of them move.
         events: runs of the tenants concerned, from the lowest checkpoint on.
     """
 
-    lease: Lease
+    leases: tuple[Lease, ...]
     checkpoints: tuple[Checkpoint, ...]
     events: Mapping[UUID, TenantEvents]
+
+    def without(self, tenants: Collection[UUID]) -> "Batch":
+        """The batch of the other tenants."""
+        return Batch(
+            leases=self.leases,
+            checkpoints=tuple(one for one in self.checkpoints if one.tenant_id not in tenants),
+            events={tenant: run for tenant, run in self.events.items() if tenant not in tenants},
+        )
 
 
 class CachedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,18 +60,25 @@ class CachedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the checkpoints are now, and which rows Redis should hear of, by tenant."""
+    """Where the checkpoints are now, and which rows Redis should hear of, by tenant.
+
+    Attributes:
+        left_out: tenants whose shard was lost or whose checkpoints had moved: nothing of theirs was changed.
+        lost_shards: those that another worker has.
+    """
 
     checkpoints: tuple[Checkpoint, ...]
     cached_rows: dict[UUID, list[CachedRow]]
     events: int
+    left_out: frozenset[UUID] = frozenset()
+    lost_shards: frozenset[int] = frozenset()
 
 
 async def project(pool: Pool, catalog: Catalog, batch: Batch, reach: Reach) -> BatchResult:
     """Fold and commit a batch; where a row is unacceptable to the database, once more, finding and parking it.
 
     Raises:
-        LeaseLostError, CheckpointMovedError: nothing was changed.
+        LeaseLostError, CheckpointMovedError: of every tenant; nothing was changed.
         asyncpg errors, TimeoutError, OSError: the database failed; nothing was changed unless it was the commit.
     """
     try:
@@ -70,26 +88,109 @@ async def project(pool: Pool, catalog: Catalog, batch: Batch, reach: Reach) -> B
 
 
 async def _project(pool: Pool, catalog: Catalog, batch: Batch, reach: Reach, *, halving: bool) -> BatchResult:
+    parts = _scan(catalog, batch)
     async with transaction(pool, tenant_id=None) as connection:
-        await leases.fence(connection, batch.lease)
-        await checkpoint_rows.lock_unmoved(connection, batch.checkpoints)
-        work = _Work(connection=connection, batch=batch, reach=reach, halving=halving)
-        await work.load_parked_keys()
-        for build, group in _by_build(batch.checkpoints).items():
-            await work.fold_build(catalog.subject(build.name), build, group)
-        await checkpoint_rows.move(connection, work.moved)
+        lost_shards, left_out = await _hold(connection, batch)
+        if left_out:
+            batch = batch.without(left_out)
+            parts = _scan(catalog, batch)
+        work = _Work(connection=connection, parts=parts)
+        await work.fold()
+        reach(FaultPoint.FOLD)
+        await (work.save_acceptable() if halving else work.save())
+        reach(FaultPoint.UPSERT)
+        await work.park()
+        moved = tuple(one for part in parts for one in part.moved(batch.events))
+        await checkpoint_rows.move(connection, moved)
         reach(FaultPoint.CHECKPOINT)
         await connection.execute("COMMIT")
     reach(FaultPoint.COMMIT)
-    events = sum(len(run.recorded) for run in batch.events.values())
-    return BatchResult(checkpoints=tuple(work.moved), cached_rows=dict(work.cached_rows), events=events)
+    return BatchResult(
+        checkpoints=moved,
+        cached_rows=_cached_rows_by_tenant(parts),
+        events=sum(len(run.recorded) for run in batch.events.values()),
+        left_out=left_out,
+        lost_shards=lost_shards,
+    )
 
 
-def _by_build(checkpoints: Sequence[Checkpoint]) -> dict[BuildId, list[Checkpoint]]:
+async def _hold(connection: Connection, batch: Batch) -> tuple[frozenset[int], frozenset[UUID]]:
+    """Fence the leases, lock and compare the checkpoints; which shards are lost, and which tenants are left out.
+
+    Raises:
+        LeaseLostError, CheckpointMovedError: nobody is left.
+    """
+    held = await leases.fence_all(connection, batch.leases)
+    lost_shards = frozenset(one.shard for one in batch.leases) - held
+    locked = await checkpoint_rows.lock_unlocked(connection, batch.checkpoints)
+    left_out = frozenset(
+        one.tenant_id
+        for one in batch.checkpoints
+        if locked.get(one.id) != one or (lost_shards and shard_of(one.tenant_id) in lost_shards)
+    )
+    if left_out.issuperset(batch.events):
+        if lost_shards:
+            raise LeaseLostError(f"shards {sorted(lost_shards)} are no longer leased under this worker's epochs")
+        raise CheckpointMovedError("the checkpoints have moved since they were loaded")
+    return lost_shards, left_out
+
+
+def _scan(catalog: Catalog, batch: Batch) -> list["_Part"]:
+    """The batch, build by build, and which rows it touches there."""
     groups: dict[BuildId, list[Checkpoint]] = defaultdict(list)
-    for one in checkpoints:
+    for one in batch.checkpoints:
         groups[one.build_id].append(one)
-    return groups
+    parts = []
+    for build, checkpoints in groups.items():
+        subject = catalog.subject(build.name)
+        after = {one.tenant_id: one.position for one in checkpoints}
+        scanned = scan(subject.projection, batch.events.values(), after)
+        parts.append(_Part(subject=subject, build=build, checkpoints=checkpoints, scanned=scanned))
+    return parts
+
+
+class _Part:
+    """One build's share of a batch."""
+
+    def __init__(self, *, subject: Subject, build: BuildId, checkpoints: Sequence[Checkpoint], scanned: Scan) -> None:
+        self.subject = subject
+        self.build = build
+        self.checkpoints = checkpoints
+        self.scanned = scanned
+        self.rows: FoundRows = {}
+        self.changes: Changes
+        self.newly_stopped: Mapping[UUID, Failure] = {}
+
+    def fold(self, parked: Collection[tuple[CheckpointId, str]]) -> None:
+        """Evolve the rows that were loaded, but for those that wait already."""
+        self.changes = fold(self.subject.projection, self.scanned.touches, self.rows, self._is_in(parked))
+        self.newly_stopped = {
+            tenant: failure
+            for tenant, failure in self.scanned.stopped.items()
+            if (_id(tenant, self.build), WHOLE_TENANT) not in parked
+        }
+
+    def _is_in(self, parked: Collection[tuple[CheckpointId, str]]) -> Callable[[UUID, Key], bool]:
+        if not parked:
+            return lambda _tenant, _key: False
+        return lambda tenant, key: (_id(tenant, self.build), key_name(key)) in parked
+
+    def changed(self) -> Changed:
+        """What is to be written."""
+        return Changed(codec=self.subject.codec, build=self.build, changes=self.changes)
+
+    def moved(self, events: Mapping[UUID, TenantEvents]) -> list[Checkpoint]:
+        """The checkpoints after the batch."""
+        tally = _Tally(self.changes, self.newly_stopped, existed=self.rows.keys())
+        stopped = self.scanned.stopped
+        return [tally.moved(one, events[one.tenant_id], stopped.get(one.tenant_id)) for one in self.checkpoints]
+
+    def cached_rows(self) -> list[tuple[UUID, CachedRow]]:
+        """What readers shall find in Redis; a build that is not read yet has no business there."""
+        if self.subject.projection.view.body is None:
+            return []
+        live = {one.tenant_id for one in self.checkpoints if one.mode == "live"}
+        return [(tenant, row) for tenant, row in cached_rows(self.build, self.changes) if tenant in live]
 
 
 class _Tally:
@@ -117,73 +218,64 @@ class _Tally:
 
 
 class _Work:
-    """The state of one batch while its transaction is open."""
+    """A batch while its transaction is open."""
 
-    def __init__(self, *, connection: Connection, batch: Batch, reach: Reach, halving: bool) -> None:
-        self.connection = connection
-        self.batch = batch
-        self.reach = reach
-        self.halving = halving
-        self.moved: list[Checkpoint] = []
-        self.cached_rows: dict[UUID, list[CachedRow]] = defaultdict(list)
-        self.parked: set[tuple[CheckpointId, str]] = set()
+    def __init__(self, *, connection: Connection, parts: Sequence[_Part]) -> None:
+        self._connection = connection
+        self._parts = parts
 
-    async def load_parked_keys(self) -> None:
-        """Which keys of these builds wait already."""
-        with_parked = [one for one in self.batch.checkpoints if one.parked]
-        if with_parked:
-            keys = await parking.keys_of(self.connection, with_parked)
-            self.parked = {(one.checkpoint_id, one.key) for one in keys}
-
-    async def fold_build(self, subject: Subject, build: BuildId, checkpoints: Sequence[Checkpoint]) -> None:
-        """Take one build of one projection through the batch."""
-        after = {one.tenant_id: one.position for one in checkpoints}
-        scanned = scan(subject.projection, self.batch.events.values(), after)
-        rows = await load_rows(self.connection, subject, build, scanned.touches) if scanned.touches else {}
-        changes = fold(subject.projection, scanned.touches, rows, self._is_parked_in(build))
-        self.reach(FaultPoint.FOLD)
-        await self._save(subject, build, scanned, changes)
-        self.reach(FaultPoint.UPSERT)
-        stopped = {
-            tenant: failure
-            for tenant, failure in scanned.stopped.items()
-            if (_id(tenant, build), WHOLE_TENANT) not in self.parked
-        }
-        await self._park(build, changes, stopped)
-        tally = _Tally(changes, stopped, existed=rows.keys())
-        for one in checkpoints:
-            run = self.batch.events[one.tenant_id]
-            self.moved.append(tally.moved(one, run, scanned.stopped.get(one.tenant_id)))
-        live = {one.tenant_id for one in checkpoints if one.mode == "live"}
-        if subject.projection.view.body is not None:
-            for tenant, row in cached_rows(build, changes):
-                if tenant in live:
-                    self.cached_rows[tenant].append(row)
-
-    def _is_parked_in(self, build: BuildId) -> Callable[[UUID, Key], bool]:
-        if not self.parked:
-            return lambda _tenant, _key: False
-        return lambda tenant, key: (_id(tenant, build), key_name(key)) in self.parked
-
-    async def _save(self, subject: Subject, build: BuildId, scanned: Scan, changes: Changes) -> None:
-        if not self.halving:
-            await save_rows(self.connection, subject, build, changes)
-            return
-        refused = await save_acceptable_rows(self.connection, subject, build, changes)
-        for row_key, error in refused.items():
-            changes.park(row_key, [recorded.position for _, recorded in scanned.touches[row_key]], error)
-
-    async def _park(self, build: BuildId, changes: Changes, stopped: Mapping[UUID, Failure]) -> None:
-        failures = [*changes.failures.values(), *stopped.values()]
-        if failures:
-            await parking.park(self.connection, build, failures)
-        waiting = [
-            (tenant, key_name(key), position)
-            for (tenant, key), positions in changes.queued.items()
-            for position in positions
+    async def fold(self) -> None:
+        """Load the rows of all builds by one statement, and evolve them."""
+        touched = [part for part in self._parts if part.scanned.touches]
+        wanted = [
+            Wanted(codec=part.subject.codec, build=part.build, keys=part.scanned.touches.keys()) for part in touched
         ]
-        if waiting:
-            await parking.queue(self.connection, build, waiting)
+        for part, rows in zip(touched, await load_rows_of_all(self._connection, wanted), strict=True):
+            part.rows = rows
+        parked = await self._load_parked_keys()
+        for part in self._parts:
+            part.fold(parked)
+
+    async def _load_parked_keys(self) -> set[tuple[CheckpointId, str]]:
+        """Which keys of these builds wait already."""
+        with_parked = [one for part in self._parts for one in part.checkpoints if one.parked]
+        if not with_parked:
+            return set()
+        return {(one.checkpoint_id, one.key) for one in await parking.keys_of(self._connection, with_parked)}
+
+    async def save(self) -> None:
+        """Write the rows of all builds by one statement."""
+        await save_rows_of_all(self._connection, [part.changed() for part in self._parts])
+
+    async def save_acceptable(self) -> None:
+        """Write build by build what the database accepts; the rows it refuses are parked."""
+        for part in self._parts:
+            refused = await save_acceptable_rows(self._connection, part.subject, part.build, part.changes)
+            for row_key, error in refused.items():
+                positions = [recorded.position for _, recorded in part.scanned.touches[row_key]]
+                part.changes.park(row_key, positions, error)
+
+    async def park(self) -> None:
+        """Note what stops here, and what waits behind it."""
+        for part in self._parts:
+            failures = [*part.changes.failures.values(), *part.newly_stopped.values()]
+            if failures:
+                await parking.park(self._connection, part.build, failures)
+            waiting = [
+                (tenant, key_name(key), position)
+                for (tenant, key), positions in part.changes.queued.items()
+                for position in positions
+            ]
+            if waiting:
+                await parking.queue(self._connection, part.build, waiting)
+
+
+def _cached_rows_by_tenant(parts: Sequence[_Part]) -> dict[UUID, list[CachedRow]]:
+    found: dict[UUID, list[CachedRow]] = defaultdict(list)
+    for part in parts:
+        for tenant, row in part.cached_rows():
+            found[tenant].append(row)
+    return dict(found)
 
 
 def cached_rows(build: BuildId, changes: Changes) -> list[tuple[UUID, CachedRow]]:

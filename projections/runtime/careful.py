@@ -179,7 +179,7 @@ class Projecting:
                 fold(subject.projection, {row_key: its}, rows, lambda _tenant, _key: False)
 
     async def _project_some(self, checkpoints: Sequence[Checkpoint], run: TenantEvents) -> BatchResult:
-        batch = Batch(lease=self._lease, checkpoints=tuple(checkpoints), events={run.tenant_id: run})
+        batch = Batch(leases=(self._lease,), checkpoints=tuple(checkpoints), events={run.tenant_id: run})
         return await project(self._pool, self._catalog, batch, self._reach)
 
     async def _note(self, trying: Trying) -> None:

@@ -77,6 +77,7 @@ FROM projection.checkpoint WHERE (tenant_id, name, version, build) IN
     (SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[]))
 ORDER BY tenant_id, name, version, build FOR NO KEY UPDATE
 """  # noqa: S608 - a constant of this module
+_LOCK_UNLOCKED = f"{_LOCK} SKIP LOCKED"
 _MOVE = """
 UPDATE projection.checkpoint c
 SET position = m.position, as_of = m.as_of, revision = m.revision, rows = m.rows, parked = m.parked
@@ -130,28 +131,19 @@ async def lock_builds(connection: Connection) -> None:
     await connection.execute(_LOCK_BUILDS)
 
 
-async def lock_unmoved(connection: Connection, expected: Sequence[Checkpoint]) -> None:
-    """Lock checkpoints that are to move.
+async def lock_unlocked(connection: Connection, wanted: Sequence[Checkpoint]) -> dict[CheckpointId, Checkpoint]:
+    """The same checkpoints as they stand, locked until the transaction ends; without those that somebody holds.
 
-    Raises:
-        CheckpointMovedError: one is not where the caller believes it.
+    Whoever holds one is about to change it, or is frozen: other tenants do not wait for that.
     """
-    locked = {one.id: one for one in await lock(connection, expected)}
-    if any(locked.get(one.id) != one for one in expected):
-        message = "a checkpoint has moved since it was loaded"
-        raise CheckpointMovedError(message)
+    rows = await connection.fetch(_LOCK_UNLOCKED, *_ids(wanted))
+    return {row[:4]: Checkpoint(**dict(row)) for row in rows}
 
 
 async def lock_one(connection: Connection, tenant_id: UUID, build: BuildId) -> Checkpoint | None:
     """A checkpoint as it stands, locked until the transaction ends; None where it is no more."""
     row = await connection.fetchrow(_LOCK, [tenant_id], [build.name], [build.version], [build.build])
     return None if row is None else Checkpoint(**dict(row))
-
-
-async def lock(connection: Connection, checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
-    """The same checkpoints as they stand now, locked in one order until the transaction ends."""
-    rows = await connection.fetch(_LOCK, *_ids(checkpoints))
-    return [Checkpoint(**dict(row)) for row in rows]
 
 
 async def move(connection: Connection, checkpoints: Sequence[Checkpoint]) -> None:

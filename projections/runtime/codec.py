@@ -39,20 +39,24 @@ class ViewCodec(Generic[RowT]):
             for column in self._columns
             if isinstance(column.type, JSONB)
         }
+        self._names = tuple(column.name for column in self._columns)
+        self._key_places = tuple(1 + self._names.index(name) for name in view.key)
         self.table = f"{view.table.schema}.{view.table.name}"
-        self.select_by_keys = self._select_by_keys()
+        self.key_parameters = 2 + len(view.key)
+        self.upsert_parameters = 3 + len(self._columns)
+        self.select_by_keys = self.select_from(1)
         self.select_all = self._select_all()
-        self.upsert = self._upsert()
-        self.delete = self._delete()
+        self.upsert = self.upsert_from(1)
+        self.delete = self.delete_from(1)
         self.delete_some = self._delete_some()
 
     def decode(self, record: Record) -> StoredRow[RowT]:
         """The struct of a selected record."""
-        values = {column.name: record[column.name] for column in self._columns}
+        values = dict(zip(self._names, record[1:-1], strict=True))
         for name, decoder in self._decoders.items():
             if values[name] is not None:
                 values[name] = decoder(values[name])
-        return StoredRow(row=self.view.row(**values), position=record["position"])
+        return StoredRow(row=self.view.row(**values), position=record[-1])
 
     def upsert_arguments(self, build: int, rows: Sequence[tuple[UUID, RowT, int]]) -> list[object]:
         """Build, tenants, positions, then one array a column, for `self.upsert`.
@@ -99,7 +103,7 @@ class ViewCodec(Generic[RowT]):
 
     def key_of_record(self, record: Record) -> tuple[UUID, Key]:
         """Tenant and key of a selected record."""
-        return record["tenant_id"], tuple(record[name] for name in self.view.key)
+        return record[0], tuple([record[place] for place in self._key_places])
 
     def _values(self, column: Column[Any], rows: Sequence[RowT]) -> list[object]:  # Any: columns of every type
         # Column by column: what a column is made of is asked once and not for every row.
@@ -118,28 +122,34 @@ class ViewCodec(Generic[RowT]):
         kind = "text" if isinstance(column.type, JSONB) else column.type.compile(dialect=_DIALECT)
         return f"${number}::{kind}[]"
 
-    def _selected(self, alias: str) -> str:
+    def _selected(self, alias: str, *, named: bool = True) -> str:
         names = [
-            f"{alias}.{column.name}::text AS {column.name}"
-            if column.name in self._decoders
-            else f"{alias}.{column.name}"
-            for column in self._columns
+            f"{alias}.{name}::text{f' AS {name}' if named else ''}" if name in self._decoders else f"{alias}.{name}"
+            for name in self._names
         ]
         return ", ".join([f"{alias}.tenant_id", *names, f"{alias}.position"])
 
     def _key_columns(self) -> list[Column[Any]]:  # Any: columns of every type
         return [self.view.table.columns[name] for name in self.view.key]
 
-    def _wanted(self) -> str:
-        arrays = ["$2::uuid[]", *(self._array(column, number) for number, column in enumerate(self._key_columns(), 3))]
-        return f"unnest({', '.join(arrays)}) AS wanted(tenant_id, {', '.join(self.view.key)})"
+    def _wanted(self, first: int) -> str:
+        arrays = [self._array(column, number) for number, column in enumerate(self._key_columns(), first + 2)]
+        wanted = ", ".join([f"${first + 1}::uuid[]", *arrays])
+        return f"unnest({wanted}) AS wanted(tenant_id, {', '.join(self.view.key)})"
 
-    def _matches(self) -> str:
+    def _matches(self, first: int) -> str:
         own = " AND ".join(f"t.{name} = wanted.{name}" for name in self.view.key)
-        return f"t.tenant_id = wanted.tenant_id AND t.build = $1 AND {own}"
+        return f"t.tenant_id = wanted.tenant_id AND t.build = ${first}::int AND {own}"
 
-    def _select_by_keys(self) -> str:
-        return f"SELECT {self._selected('t')} FROM {self._wanted()} JOIN {self.table} t ON {self._matches()}"  # noqa: S608 - names of a Table
+    def select_from(self, first: int, *, as_row: bool = False) -> str:
+        """The rows of given keys, for `key_arguments`.
+
+        Args:
+            first: the number of the first parameter, for statements that several views share.
+            as_row: one column, `ROW(…)`, so that rows of several views fit one result.
+        """
+        selected = f"ROW({self._selected('t', named=False)})" if as_row else self._selected("t")
+        return f"SELECT {selected} FROM {self._wanted(first)} JOIN {self.table} t ON {self._matches(first)}"  # noqa: S608 - names of a Table
 
     def _select_all(self) -> str:
         order = ", ".join(f"t.{name}" for name in self.view.key)
@@ -148,23 +158,25 @@ class ViewCodec(Generic[RowT]):
             f"WHERE t.tenant_id = $1 AND t.build = $2 ORDER BY {order}"
         )
 
-    def _delete(self) -> str:
-        return f"DELETE FROM {self.table} t USING {self._wanted()} WHERE {self._matches()}"  # noqa: S608 - names of a Table
+    def delete_from(self, first: int) -> str:
+        """Delete the rows of given keys, for `key_arguments`; `first` as in `select_from`."""
+        return f"DELETE FROM {self.table} t USING {self._wanted(first)} WHERE {self._matches(first)}"  # noqa: S608 - names of a Table
 
     def _delete_some(self) -> str:
         keys = ", ".join(self.view.key)
         some = f"SELECT {keys} FROM {self.table} WHERE tenant_id = $1 AND build = $2 LIMIT $3"  # noqa: S608 - names of a Table
         return f"DELETE FROM {self.table} WHERE tenant_id = $1 AND build = $2 AND ({keys}) IN ({some})"  # noqa: S608 - names of a Table
 
-    def _upsert(self) -> str:
-        names = [column.name for column in self._columns]
-        arrays = ["$2::uuid[]", "$3::bigint[]"]
-        arrays += [self._array(column, number) for number, column in enumerate(self._columns, 4)]
+    def upsert_from(self, first: int) -> str:
+        """Write rows, for `upsert_arguments`; `first` as in `select_from`."""
+        names = self._names
+        arrays = [f"${first + 1}::uuid[]", f"${first + 2}::bigint[]"]
+        arrays += [self._array(column, number) for number, column in enumerate(self._columns, first + 3)]
         values = [f"new.{name}::jsonb" if name in self._decoders else f"new.{name}" for name in names]
         assignments = [f"{name} = excluded.{name}" for name in [*names, "position"] if name not in self.view.key]
         return (
             f"INSERT INTO {self.table} (tenant_id, build, position, {', '.join(names)}) "  # noqa: S608 - names of a Table
-            f"SELECT new.tenant_id, $1, new.position, {', '.join(values)} "
+            f"SELECT new.tenant_id, ${first}::int, new.position, {', '.join(values)} "
             f"FROM unnest({', '.join(arrays)}) AS new(tenant_id, position, {', '.join(names)}) "
             f"ON CONFLICT (tenant_id, build, {', '.join(self.view.key)}) DO UPDATE SET {', '.join(assignments)}"
         )

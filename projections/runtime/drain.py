@@ -197,7 +197,7 @@ class ShardDrain:
         moving = tuple(one for turn in turns if turn.tenant_id in events for one in turn.checkpoints)
         if not moving:
             return False
-        result = await self._projecting.project(Batch(lease=self._lease, checkpoints=moving, events=events))
+        result = await self._projecting.project(Batch(leases=(self._lease,), checkpoints=moving, events=events))
         self._pace(events=result.events, seconds=time.monotonic() - started)
         newly_parked = self._tenants.move(result.checkpoints)
         await self._write_through(list(events), result.cached_rows)

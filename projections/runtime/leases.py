@@ -19,6 +19,7 @@ acquire = LEASES.acquire
 release = LEASES.release
 leave = LEASES.leave
 fence = LEASES.fence
+fence_all = LEASES.fence_all
 trying = LEASES.trying
 note_trying = LEASES.note_trying
 trust = LEASES.trust

@@ -125,7 +125,7 @@ class Rebuild:
             stored = await fetch(connection, [want])
         if stored:
             events = read_events(stored, self._skips.unread([before]))
-            batch = Batch(lease=self._lease, checkpoints=(before,), events=events)
+            batch = Batch(leases=(self._lease,), checkpoints=(before,), events=events)
             result = await self._projecting.project(batch)
             await self._count(building, len(stored))
             if all(one.position == before.position for one in result.checkpoints):

@@ -33,6 +33,10 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the query planner, for roles whose every statement is of one kind."""
 
 
+_LONGEST_STATEMENT = 131_072
+"""Bytes; the projector's statements over all views are several times the 15 kB that asyncpg would prepare once."""
+
+
 async def _keep_session(_connection: Connection) -> None:
     """No reset query at release: all session state here is SET LOCAL, which ends with its transaction."""
 
@@ -56,6 +60,7 @@ def build_pool(url: str, settings: PoolSettings) -> Pool:
         command_timeout=settings.command_timeout_seconds,
         timeout=settings.acquire_timeout_seconds,
         max_inactive_connection_lifetime=300,
+        max_cacheable_statement_size=_LONGEST_STATEMENT,
         reset=_keep_session,
         server_settings={
             "application_name": settings.application_name,

@@ -87,6 +87,10 @@ _FENCE = """
 SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 FROM SCHEMA.lease
 WHERE shard = $1 AND epoch = $2 AND owner IS NOT NULL FOR KEY SHARE
 """
+_FENCE_ALL = """
+SELECT shard FROM SCHEMA.lease JOIN unnest($1::smallint[], $2::bigint[]) AS held(shard, epoch) USING (shard, epoch)
+WHERE owner IS NOT NULL FOR KEY SHARE OF lease
+"""
 _TRYING = "SELECT trying FROM SCHEMA.lease WHERE shard = $1"
 _NOTE_TRYING = "UPDATE SCHEMA.lease SET trying = $3 WHERE shard = $1 AND epoch = $2 AND owner IS NOT NULL"
 _TRUST = """
@@ -153,6 +157,13 @@ class LeaseTable:
             message = f"shard {lease.shard} is no longer leased under epoch {lease.epoch}"
             raise LeaseLostError(message)
         return left_seconds
+
+    async def fence_all(self, connection: Connection, leases: Sequence[Lease]) -> frozenset[int]:
+        """Hold these lease rows until the transaction ends; the shards that are still this worker's."""
+        rows = await connection.fetch(
+            self._in(_FENCE_ALL), [one.shard for one in leases], [one.epoch for one in leases]
+        )
+        return frozenset(row["shard"] for row in rows)
 
     async def trying(self, connection: Connection, lease: Lease) -> str | None:
         """What the last careful worker of the shard was about to do."""

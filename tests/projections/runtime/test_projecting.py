@@ -71,12 +71,12 @@ async def test_redelivered_events_change_nothing(servers: Servers) -> None:
     async with open_runtime(servers, PROJECTIONS) as runtime:
         lease = await runtime.lease(shard_of(STORE))
         before = await enrolled(runtime)
-        batch = Batch(lease=lease, checkpoints=before, events=read_events(await stored(runtime)))
+        batch = Batch(leases=(lease,), checkpoints=before, events=read_events(await stored(runtime)))
         await project(runtime.read_pool, runtime.catalog, batch, carry_on)
         done = await dump_read_database(servers)
         with pytest.raises(CheckpointMovedError):
             await project(runtime.read_pool, runtime.catalog, batch, carry_on)
-        again = Batch(lease=lease, checkpoints=await enrolled(runtime), events=batch.events)
+        again = Batch(leases=(lease,), checkpoints=await enrolled(runtime), events=batch.events)
         await project(runtime.read_pool, runtime.catalog, again, carry_on)
     assert len(done["read.order_list__v1"]) == 2
     assert await dump_read_database(servers) == done
@@ -88,12 +88,12 @@ async def test_a_lost_lease_changes_nothing(servers: Servers) -> None:
     async with open_runtime(servers, PROJECTIONS) as runtime:
         old = await runtime.lease(shard_of(STORE), seconds=0)
         new = await runtime.lease(shard_of(STORE))
-        batch = Batch(lease=old, checkpoints=await enrolled(runtime), events=read_events(await stored(runtime)))
+        batch = Batch(leases=(old,), checkpoints=await enrolled(runtime), events=read_events(await stored(runtime)))
         empty = await dump_read_database(servers)
         with pytest.raises(LeaseLostError):
             await project(runtime.read_pool, runtime.catalog, batch, carry_on)
         assert await dump_read_database(servers) == empty
-        current = Batch(lease=new, checkpoints=batch.checkpoints, events=batch.events)
+        current = Batch(leases=(new,), checkpoints=batch.checkpoints, events=batch.events)
         await project(runtime.read_pool, runtime.catalog, current, carry_on)
     assert await dump_read_database(servers) != empty
 

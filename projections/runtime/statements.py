@@ -1,0 +1,127 @@
+"""Many views' rows by one statement: composed of what each view's codec says, with the parameters numbered through.
+
+What a batch touches is a handful of different sets of views, so a session prepares each composition once.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from projections.runtime.checkpoints import BuildId
+from projections.runtime.codec import ViewCodec
+from projections.runtime.folding import AnyStoredRow, Changes, RowKey, Unreadable, describe
+from shared_kernel.database.pool import Connection
+
+AnyCodec: TypeAlias = ViewCodec[Any]  # Any: views of every row type, side by side
+FoundRows: TypeAlias = dict[RowKey, AnyStoredRow | Unreadable]
+ItemT = TypeVar("ItemT")
+
+_CHUNK = 5_000
+"""Rows of a view in a statement: large enough to be set-based, small enough that an array stays a few megabytes."""
+_COMPOSITIONS = 256
+"""Compositions remembered; there are far fewer sets of views that events touch together."""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows of one build are to be loaded."""
+
+    codec: AnyCodec
+    build: BuildId
+    keys: Iterable[RowKey]
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be written into one build."""
+
+    codec: AnyCodec
+    build: BuildId
+    changes: Changes
+
+
+async def load_rows_of_all(connection: Connection, wanted: Sequence[Wanted]) -> list[FoundRows]:
+    """The rows that exist among these keys, build by build. One round trip for up to 5,000 rows of each."""
+    found: list[FoundRows] = [{} for _ in wanted]
+    for wave in _waves({index: one.keys for index, one in enumerate(wanted)}):
+        arguments: list[object] = []
+        for index, keys in wave.items():
+            arguments += wanted[index].codec.key_arguments(wanted[index].build.build, keys)
+        places = list(wave)
+        for place, record in await connection.fetch(
+            _selection(tuple(wanted[index].codec for index in places)), *arguments
+        ):
+            index = places[place]
+            _take(wanted[index].codec, record, found[index])
+    return found
+
+
+async def save_rows_of_all(connection: Connection, changed: Sequence[Changed]) -> None:
+    """Write what folding came to, in every build. One round trip for up to 5,000 rows of each.
+
+    Raises:
+        One of REFUSALS: some row is unacceptable; the transaction is lost.
+    """
+    upserts = {index: one.changes.upserts for index, one in enumerate(changed)}
+    for wave in _waves(upserts):
+        await _run(connection, "upsert", [_upsert(changed[index], keys) for index, keys in wave.items()])
+    deletes = {index: one.changes.deletes for index, one in enumerate(changed)}
+    for wave in _waves(deletes):
+        await _run(connection, "delete", [_deletion(changed[index], keys) for index, keys in wave.items()])
+
+
+def _take(codec: AnyCodec, record: Any, found: FoundRows) -> None:  # Any: asyncpg's record of a record
+    try:
+        found[codec.key_of_record(record)] = codec.decode(record)
+    except (msgspec.MsgspecError, TypeError) as error:
+        found[codec.key_of_record(record)] = Unreadable(error=describe(error))
+
+
+def _upsert(one: Changed, keys: Sequence[RowKey]) -> tuple[AnyCodec, list[object]]:
+    stored = one.changes.upserts
+    rows = [(key[0], stored[key].row, stored[key].position) for key in keys]
+    return one.codec, one.codec.upsert_arguments(one.build.build, rows)
+
+
+def _deletion(one: Changed, keys: Sequence[RowKey]) -> tuple[AnyCodec, list[object]]:
+    return one.codec, one.codec.key_arguments(one.build.build, keys)
+
+
+async def _run(connection: Connection, kind: str, parts: Sequence[tuple[AnyCodec, list[object]]]) -> None:
+    arguments = [value for _, its in parts for value in its]
+    await connection.execute(_modification(kind, tuple(codec for codec, _ in parts)), *arguments)
+
+
+@lru_cache(maxsize=_COMPOSITIONS)
+def _selection(codecs: tuple[AnyCodec, ...]) -> str:
+    selects = []
+    first = 1
+    for place, codec in enumerate(codecs):
+        selects.append(f"SELECT {place} AS place, found.row FROM ({codec.select_from(first, as_row=True)}) AS found(row)")  # noqa: S608 - names of a Table
+        first += codec.key_parameters
+    return " UNION ALL ".join(selects)
+
+
+@lru_cache(maxsize=_COMPOSITIONS)
+def _modification(kind: str, codecs: tuple[AnyCodec, ...]) -> str:
+    parts = []
+    first = 1
+    for place, codec in enumerate(codecs):
+        if kind == "upsert":
+            parts.append(f"part_{place} AS ({codec.upsert_from(first)})")
+            first += codec.upsert_parameters
+        else:
+            parts.append(f"part_{place} AS ({codec.delete_from(first)})")
+            first += codec.key_parameters
+    return f"WITH {', '.join(parts)} SELECT"
+
+
+def _waves(items: Mapping[int, Iterable[ItemT]]) -> Iterator[dict[int, list[ItemT]]]:
+    """A chunk of each at a time, until all are done."""
+    iterators = {index: iter(its) for index, its in items.items()}
+    while True:
+        wave = {index: chunk for index, its in iterators.items() if (chunk := list(islice(its, _CHUNK)))}
+        if not wave:
+            return
+        yield wave
