@@ -21,14 +21,15 @@ from projections.named import REGISTRY, projections_named
 from projections.registry import PROJECTIONS
 from projections.runtime.cache import WRITE_LIMITS
 from projections.runtime.catalog import AnyProjection, Catalog, ensure_tables
-from projections.runtime.drain import DrainParts
 from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.fault_points import Reach, carry_on
 from projections.runtime.indexing import run_indexing
 from projections.runtime.jobs import run_jobs
 from projections.runtime.leases import LEASE_SECONDS, LeaseTimes, Probe, announce, ensure_leases, session_name
+from projections.runtime.live import LiveRounds
 from projections.runtime.loading.supervision import LoaderPlan, Loading
 from projections.runtime.news import News
+from projections.runtime.parts import DrainParts
 from projections.runtime.progress import Progress
 from projections.runtime.requests import run_requests
 from projections.runtime.retiring import GRACE_SECONDS
@@ -49,8 +50,9 @@ from shared_kernel.subscription.shards import ShardKeeper
 from shared_kernel.subscription.stopping import heed_cancellation
 
 _POOL_SIZE = 10
-"""Four rounds at a time, each with one connection to either database, and some for heartbeat and requests."""
-_ROUNDS_AT_A_TIME = 4
+"""Three live batches at a time and as many of rebuilds, each with one connection to either database, and some for
+heartbeat, upkeep and requests."""
+_REBUILDS_AT_A_TIME = 3
 _STATEMENT_TIMEOUT_SECONDS = 30.0
 _START_PAUSE_SECONDS = 1.0
 
@@ -88,6 +90,7 @@ class ProjectorParts(msgspec.Struct, frozen=True, kw_only=True):
     worker_id: UUID
     metrics: Metrics
     drains: DrainParts
+    live: LiveRounds
     keeper: ShardKeeper
     loading: Loading
 
@@ -122,7 +125,7 @@ async def projector_parts(
             catalog=catalog,
             reach=reach,
             progress=Progress(metrics.registry),
-            turns=asyncio.Semaphore(_ROUNDS_AT_A_TIME),
+            rebuild_turns=asyncio.Semaphore(_REBUILDS_AT_A_TIME),
             times=LeaseTimes(lease_seconds=settings.lease_seconds),
             statistics=Statistics(read_pool),
             skips=Skips(catalog),
@@ -130,11 +133,13 @@ async def projector_parts(
             grace_seconds=settings.build_grace_seconds,
         )
         plan = _loader_plan(settings, projections)
+        live = LiveRounds(drains)
         yield ProjectorParts(
             worker_id=worker_id,
             metrics=metrics,
             drains=drains,
-            keeper=shard_keeper(drains, worker_id),
+            live=live,
+            keeper=shard_keeper(drains, live, worker_id),
             loading=Loading(log_pool=log_pool, read_pool=read_pool, catalog=catalog, plan=plan, reach=reach),
         )
 
@@ -173,6 +178,8 @@ async def _announce(parts: ProjectorParts, host: str, port: int) -> None:
 def _loops(settings: ProjectorSettings, parts: ProjectorParts) -> list[Coroutine[None, None, None]]:
     return [
         parts.keeper.run(),
+        parts.live.run(),
+        parts.drains.statistics.run(),
         listen(settings.redis_url, parts.keeper.wake),
         run_jobs(settings.redis_url, parts.keeper.wake),
         run_requests(parts.drains, parts.keeper),

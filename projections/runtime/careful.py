@@ -87,6 +87,11 @@ class Projecting:
                 await self._park(self._suspect.tenant_id, self._suspect.step, "the process died")
         self._has_begun = True
 
+    @property
+    def is_careful(self) -> bool:
+        """Whether batches are taken apart, each part noted before it is tried."""
+        return self._is_careful
+
     def take_care(self) -> None:
         """Something unexpected was raised: find out by what."""
         self._is_careful = True
@@ -111,7 +116,7 @@ class Projecting:
         """
         if not self._is_careful:
             result = await project(self._pool, self._catalog, batch, self._reach)
-            await self._statistics.note(batch.checkpoints, result.checkpoints)
+            self._statistics.note(batch.checkpoints, result.checkpoints)
             return result
         parts = _Parts()
         for tenant_id, run in batch.events.items():

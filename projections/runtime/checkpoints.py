@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 
 from projections.runtime.catalog import Catalog
-from projections.runtime.errors import CheckpointMovedError
 from shared_kernel.database.pool import Connection
 
 

@@ -5,7 +5,15 @@ from shared_kernel.subscription.failures import (
     REFUSALS,
     CheckpointMovedError,
     LeaseLostError,
+    is_database_away,
     is_database_failure,
 )
 
-__all__ = ["DATABASE_FAILURES", "REFUSALS", "CheckpointMovedError", "LeaseLostError", "is_database_failure"]
+__all__ = [
+    "DATABASE_FAILURES",
+    "REFUSALS",
+    "CheckpointMovedError",
+    "LeaseLostError",
+    "is_database_away",
+    "is_database_failure",
+]

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import structlog
 
-from projections.runtime.drain import DrainParts
 from projections.runtime.errors import DATABASE_FAILURES
+from projections.runtime.parts import DrainParts
 from projections.runtime.touch_index import BLOCK_EVENTS, catch_up
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.reader import heads

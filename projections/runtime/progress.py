@@ -1,11 +1,11 @@
 """What this worker knows of its own progress, for its metrics; the truth about lag is what the databases say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from uuid import UUID
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from projections.runtime.checkpoints import Checkpoint
-from shared_kernel.log.reader import Head
 
 
 class Progress:
@@ -29,14 +29,13 @@ class Progress:
         self._events.inc(events)
         self._batch_seconds.observe(seconds)
 
-    def note_shard(self, shard: int, heads: Iterable[Head], checkpoints: Iterable[Checkpoint]) -> None:
+    def note_shard(self, shard: int, heads: Mapping[UUID, int], checkpoints: Iterable[Checkpoint]) -> None:
         """How far a shard's live builds are behind."""
-        positions = {head.tenant_id: head.position for head in heads}
         totals: dict[str, tuple[int, int]] = {}
         for one in checkpoints:
             if one.mode == "live":
                 lag, parked = totals.get(one.name, (0, 0))
-                behind = max(0, positions.get(one.tenant_id, one.position) - one.position)
+                behind = max(0, heads.get(one.tenant_id, one.position) - one.position)
                 totals[one.name] = (lag + behind, parked + one.parked)
         self._by_shard[shard] = totals
         self._publish()

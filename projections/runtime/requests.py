@@ -11,8 +11,8 @@ from projections.runtime import checkpoints as checkpoint_rows
 from projections.runtime import standing
 from projections.runtime.beginning import begin_late_tenants, begin_rebuild, begin_rollback
 from projections.runtime.catalog import Catalog, Subject, attach_build
-from projections.runtime.drain import DrainParts
 from projections.runtime.errors import DATABASE_FAILURES
+from projections.runtime.parts import DrainParts
 from projections.runtime.retiring import Retirement
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction

@@ -3,18 +3,20 @@
 from functools import partial
 from uuid import UUID
 
-from projections.runtime.drain import DrainParts, ShardDrain
+from projections.runtime.drain import ShardDrain
 from projections.runtime.leases import LEASES
+from projections.runtime.live import LiveRounds
+from projections.runtime.parts import DrainParts
 from shared_kernel.subscription.shards import ShardKeeper, Subscription
 
 
-def shard_keeper(parts: DrainParts, worker_id: UUID) -> ShardKeeper:
+def shard_keeper(parts: DrainParts, live: LiveRounds, worker_id: UUID) -> ShardKeeper:
     """Keeps a projector's shards, with a drain for each."""
     subscription = Subscription(
         pool=parts.read_pool,
         leases=LEASES,
         times=parts.times,
-        open_drain=partial(ShardDrain, parts),
+        open_drain=partial(ShardDrain, parts, live),
         note_lost=parts.progress.note_lost,
     )
     return ShardKeeper(subscription, worker_id)

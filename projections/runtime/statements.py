@@ -9,10 +9,12 @@ from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
+from asyncpg import Record
 
 from projections.runtime.checkpoints import BuildId
 from projections.runtime.codec import ViewCodec
-from projections.runtime.folding import AnyStoredRow, Changes, RowKey, Unreadable, describe
+from projections.runtime.describing import describe
+from projections.runtime.folding import AnyStoredRow, Changes, RowKey, Unreadable
 from shared_kernel.database.pool import Connection
 
 AnyCodec: TypeAlias = ViewCodec[Any]  # Any: views of every row type, side by side
@@ -71,7 +73,7 @@ async def save_rows_of_all(connection: Connection, changed: Sequence[Changed]) -
         await _run(connection, "delete", [_deletion(changed[index], keys) for index, keys in wave.items()])
 
 
-def _take(codec: AnyCodec, record: Any, found: FoundRows) -> None:  # Any: asyncpg's record of a record
+def _take(codec: AnyCodec, record: Record, found: FoundRows) -> None:
     try:
         found[codec.key_of_record(record)] = codec.decode(record)
     except (msgspec.MsgspecError, TypeError) as error:
@@ -98,7 +100,8 @@ def _selection(codecs: tuple[AnyCodec, ...]) -> str:
     selects = []
     first = 1
     for place, codec in enumerate(codecs):
-        selects.append(f"SELECT {place} AS place, found.row FROM ({codec.select_from(first, as_row=True)}) AS found(row)")  # noqa: S608 - names of a Table
+        rows = codec.select_from(first, as_row=True)
+        selects.append(f"SELECT {place} AS place, found.row FROM ({rows}) AS found(row)")  # noqa: S608 - names of a Table
         first += codec.key_parameters
     return " UNION ALL ".join(selects)
 

@@ -1,18 +1,21 @@
-"""Whose turn it is in a shard: a fair share for every tenant, and none waits for another's backlog."""
+"""Whose turn it is in a worker's shards: a fair share for every tenant, and none waits for another's backlog."""
 
+import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
 
 from projections.runtime.checkpoints import Checkpoint, CheckpointId
-from shared_kernel.log.reader import Head, Want
+from shared_kernel.log.reader import Want
 
 TENANTS_TOGETHER = 32
 EVENTS_TOGETHER = 2_000
 """What one transaction takes of all its tenants, so that it stays below half a second or so."""
+
+_PAST_ALL = 2**63
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,13 +30,6 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
         return self.want.tenant_id
 
 
-class Turns(msgspec.Struct, frozen=True, kw_only=True):
-    """One round: tenants who share a transaction, and those who have one of their own."""
-
-    together: tuple[Turn, ...]
-    alone: tuple[Turn, ...]
-
-
 Level: TypeAlias = tuple[int, tuple[Checkpoint, ...]]
 """A position, and the checkpoints that are there."""
 
@@ -44,6 +40,11 @@ class _Tenant:
     def __init__(self) -> None:
         self.checkpoints: dict[CheckpointId, Checkpoint] = {}
         self.levels: list[Level] = []
+
+    @property
+    def lowest(self) -> int:
+        """The position of what is folded along and furthest behind; past all where nothing is."""
+        return self.levels[0][0] if self.levels else _PAST_ALL
 
     def sort(self, blocked: set[CheckpointId]) -> None:
         """Group what is folded along (neither paused nor blocked) by position, the lowest first."""
@@ -59,6 +60,8 @@ class ShardTenants:
         self._tenants: dict[UUID, _Tenant] = {}
         self._order: deque[UUID] = deque()
         self._blocked: set[CheckpointId] = set()
+        self._in_hand: set[CheckpointId] = set()
+        self._resting_until: dict[UUID, float] = {}
 
     def ids(self) -> list[UUID]:
         """Every tenant known, in no order that means anything."""
@@ -91,7 +94,9 @@ class ShardTenants:
         moved: set[UUID] = set()
         parked: set[UUID] = set()
         for one in checkpoints:
-            tenant = self._tenants[one.tenant_id]
+            tenant = self._tenants.get(one.tenant_id)
+            if tenant is None or one.id not in tenant.checkpoints:
+                continue  # loaded again meanwhile
             if one.parked > tenant.checkpoints[one.id].parked:
                 parked.add(one.tenant_id)
             tenant.checkpoints[one.id] = one
@@ -100,65 +105,108 @@ class ShardTenants:
             self._tenants[tenant_id].sort(self._blocked)
         return list(parked)
 
-    def forget(self) -> None:
-        """Everything is to be loaded again."""
-        self._tenants.clear()
-        self._order.clear()
-        self._blocked.clear()
+    def forget(self, tenants: Iterable[UUID]) -> None:
+        """These are to be loaded again."""
+        gone = set(tenants)
+        self._tenants = {tenant: known for tenant, known in self._tenants.items() if tenant not in gone}
+        self._order = deque(one for one in self._order if one not in gone)
+        self._blocked = {one for one in self._blocked if one[0] not in gone}
+
+    def take_in_hand(self, turn: Turn) -> None:
+        """A batch of these checkpoints is under way: until it is done they have no other turn."""
+        self._in_hand.update(one.id for one in turn.checkpoints)
+
+    def put_down(self, turn: Turn) -> None:
+        """Their batch is done."""
+        self._in_hand.difference_update(one.id for one in turn.checkpoints)
+
+    @property
+    def are_in_hand(self) -> bool:
+        """Whether any batch is under way."""
+        return bool(self._in_hand)
+
+    def rest(self, tenant_id: UUID, *, seconds: float) -> None:
+        """Its batch failed: others have their turns meanwhile."""
+        self._resting_until[tenant_id] = time.monotonic() + seconds
 
     def live(self, tenant_id: UUID) -> list[Checkpoint]:
         """What readers see of the tenant."""
-        return [one for one in self._tenants[tenant_id].checkpoints.values() if one.mode == "live"]
+        tenant = self._tenants.get(tenant_id)
+        return [one for one in tenant.checkpoints.values() if one.mode == "live"] if tenant is not None else []
 
     def checkpoints(self) -> Iterable[Checkpoint]:
         """Every tenant's."""
         return (one for tenant in self._tenants.values() for one in tenant.checkpoints.values())
 
-    def choose(self, heads: Iterable[Head], budget: int) -> Turns:
-        """Who is served in a round: those a little behind together, one backlog, and one projection that catches up.
+    def is_behind(self, heads: Mapping[UUID, int]) -> bool:
+        """Whether there is anything left to fold, up to these heads."""
+        return any(
+            tenant_id not in self._tenants or self._tenants[tenant_id].lowest < head
+            for tenant_id, head in heads.items()
+        )
 
-        A projection behind the others of its tenant, because it is new or was parked, has turns of its own: it must not
-        hold them back.
-
-        Args:
-            heads: how far the log goes.
-            budget: of events, for one tenant.
-        """
-        positions = {head.tenant_id: head.position for head in heads}
-        round_ = _Round(budget)
+    def offer(self, heads: Mapping[UUID, int], round_: "Round") -> None:
+        """Offer those who may have a turn, the longest unserved first; the served then stand at the end."""
+        now = time.monotonic()
+        self._resting_until = {tenant: until for tenant, until in self._resting_until.items() if until > now}
         for tenant_id in self._order:
-            round_.offer(tenant_id, self._tenants[tenant_id].levels, positions.get(tenant_id, 0))
-        if round_.served:
+            if tenant_id not in self._resting_until:
+                levels = self._tenants[tenant_id].levels
+                round_.offer(tenant_id, levels, heads.get(tenant_id, 0), is_free=self._is_free)
+        served = [tenant_id for tenant_id in self._order if tenant_id in round_.served]
+        if served:
             waiting = [tenant_id for tenant_id in self._order if tenant_id not in round_.served]
-            self._order = deque([*waiting, *(one for one in self._order if one in round_.served)])
-        alone = [turn for turn in (round_.backlog, round_.behind) if turn is not None]
-        return Turns(together=tuple(round_.together), alone=tuple(alone))
+            self._order = deque([*waiting, *served])
+
+    def _is_free(self, level: Level) -> bool:
+        return not self._in_hand or not any(one.id in self._in_hand for one in level[1])
 
 
-class _Round:
-    def __init__(self, budget: int) -> None:
+class Round:
+    """Who is served in a round: those a little behind together, a backlog, and a projection that catches up.
+
+    A projection behind the others of its tenant, because it is new or was parked, has turns of its own: it must not
+    hold them back.
+
+    Args:
+        budget: of events, for one tenant.
+        backlogs: how many tenants may have a transaction of their own for what is more than that, and how many for a
+            projection behind the others.
+    """
+
+    def __init__(self, *, budget: int, backlogs: int) -> None:
         self.together: list[Turn] = []
-        self.backlog: Turn | None = None
-        self.behind: Turn | None = None
+        self.alone: list[Turn] = []
         self.served: set[UUID] = set()
         self._budget = budget
         self._room = EVENTS_TOGETHER
+        self._backlogs_left = self._behind_left = backlogs
 
-    def offer(self, tenant_id: UUID, levels: Sequence[Level], head: int) -> None:
-        """Take what there is room for."""
-        if not levels:
-            return
-        at, front = levels[-1]
-        lag = head - at
-        if 0 < lag < self._budget:
-            if len(self.together) < TENANTS_TOGETHER and lag <= self._room:
-                self._room -= lag
-                self.together.append(self._turn(tenant_id, front, at, until=None))
-        elif lag > 0 and self.backlog is None:
-            self.backlog = self._turn(tenant_id, front, at, until=None)
-        if len(levels) > 1 and self.behind is None:
+    def offer(self, tenant_id: UUID, levels: Sequence[Level], head: int, *, is_free: Callable[[Level], bool]) -> None:
+        """Take what there is room for.
+
+        Args:
+            levels: the tenant's checkpoints by position, the lowest first.
+            head: how far its log goes.
+            is_free: whether no batch of a level is under way.
+        """
+        if levels and levels[-1][0] < head and is_free(levels[-1]):
+            self._offer_front(tenant_id, levels[-1], head)
+        if len(levels) > 1 and self._behind_left and is_free(levels[0]):
+            self._behind_left -= 1
             at, last = levels[0]
-            self.behind = self._turn(tenant_id, last, at, until=levels[1][0])
+            self.alone.append(self._turn(tenant_id, last, at, until=levels[1][0]))
+
+    def _offer_front(self, tenant_id: UUID, level: Level, head: int) -> None:
+        at, front = level
+        lag = head - at
+        if lag >= self._budget:
+            if self._backlogs_left:
+                self._backlogs_left -= 1
+                self.alone.append(self._turn(tenant_id, front, at, until=None))
+        elif len(self.together) < TENANTS_TOGETHER and lag <= self._room:
+            self._room -= lag
+            self.together.append(self._turn(tenant_id, front, at, until=None))
 
     def _turn(self, tenant_id: UUID, checkpoints: tuple[Checkpoint, ...], after: int, *, until: int | None) -> Turn:
         self.served.add(tenant_id)

@@ -36,6 +36,20 @@ REFUSALS = (
 """What says that a value itself is unacceptable, so that trying the same again cannot help."""
 
 
+_AWAY = (
+    OSError,
+    DatabaseUnavailableError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # it is being shut down, or has ended this session
+)
+
+
+def is_database_away(error: BaseException) -> bool:
+    """Whether it is not about what was asked: anything else would have failed too."""
+    return isinstance(error, _AWAY) and not isinstance(error, asyncpg.QueryCanceledError | TimeoutError)
+
+
 def is_database_failure(error: BaseException) -> bool:
     """Whether trying again may help: the database failed, and not over what it was given or asked."""
     return isinstance(error, DATABASE_FAILURES) and not isinstance(error, (*REFUSALS, asyncpg.SyntaxOrAccessError))

@@ -1,0 +1,203 @@
+"""All the shards a worker holds, drained together: one round after the other, at once when there is news.
+
+Those a little behind share a transaction, so that a round costs its round trips once, whatever the number of stores;
+while one round is under way the next one's events gather. Backlogs go beside, each in a lane of its own.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from projections.runtime.batch import Batch, BatchResult, project
+from projections.runtime.errors import (
+    CheckpointMovedError,
+    LeaseLostError,
+    is_database_away,
+    is_database_failure,
+)
+from projections.runtime.parts import DrainParts
+from projections.runtime.rounds import Rounds
+from projections.runtime.shard import Shard
+from projections.runtime.turns import Turn
+from shared_kernel.log.partitions import shard_of
+from shared_kernel.subscription.stopping import heed_cancellation
+
+SWEEP_SECONDS = 1.0
+"""How long a lost hint can delay an event."""
+_LANES = 2
+"""Backlogs under way at once: while PostgreSQL works for one, the other is folded; more would only queue."""
+_REST_SECONDS = 0.5
+"""How long a tenant whose batch failed lets the others go first."""
+
+log = structlog.get_logger()
+
+
+class LiveRounds:
+    """The rounds of every shard that has joined; what fails is taken apart until it stands alone, and then rests."""
+
+    def __init__(self, parts: DrainParts) -> None:
+        self._parts = parts
+        self._rounds = Rounds(parts, self._project)
+        self._shards: dict[int, Shard] = {}
+        self._with_news: set[int] = set()
+        self._swept_at = 0.0
+        self._wake = asyncio.Event()
+        self._lanes: set[asyncio.Task[None]] = set()
+        self._progress = asyncio.Condition()
+        self._begun = self._completed = 0
+
+    def join(self, shard: Shard) -> None:
+        """From now on the shard is drained here."""
+        if self._shards.get(shard.number) is not shard:
+            self._shards[shard.number] = shard
+            self.wake(shard.number)
+
+    def leave(self, shard: Shard) -> None:
+        """No further batch of the shard begins here; one under way is fenced by its lease."""
+        if self._shards.get(shard.number) is shard:
+            del self._shards[shard.number]
+
+    def wake(self, number: int) -> None:
+        """A shard has news: do not wait for the sweep."""
+        self._with_news.add(number)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Round after round until cancelled; no failure ends it."""
+        try:
+            while True:
+                heed_cancellation()
+                self._begun += 1
+                if not await self._round():
+                    await self._wait()
+        finally:
+            for lane in self._lanes:
+                lane.cancel()
+
+    @asynccontextmanager
+    async def standing_still(self, shard: Shard) -> AsyncIterator[None]:
+        """Within the block no batch of the shard is under way; after it, one round passes before this returns."""
+        shard.stands_still = True
+        try:
+            async with self._progress:
+                await self._progress.wait_for(lambda: not shard.tenants.are_in_hand)
+            yield
+        finally:
+            shard.stands_still = False
+        await self._pass(shard)
+
+    async def _pass(self, shard: Shard) -> None:
+        """Let a round begin and end, so that whoever stands still again and again holds up no news."""
+        if self._shards.get(shard.number) is not shard:
+            return
+        begun = self._begun
+        self.wake(shard.number)
+        try:
+            async with asyncio.timeout(SWEEP_SECONDS), self._progress:
+                await self._progress.wait_for(lambda: self._completed > begun)
+        except TimeoutError:
+            return
+
+    async def _round(self) -> bool:
+        """A turn for all those whose turn it is; whether the next round may find more."""
+        self._wake.clear()
+        try:
+            await self._look()
+        except Exception as error:  # noqa: BLE001 - the edge of a round: logged, and the sweep tries again
+            log.warning("log_not_looked_at", error=type(error).__name__)
+            await asyncio.sleep(_REST_SECONDS)
+            return False
+        shards = self._standing_ready()
+        chosen = self._rounds.choose(shards.values(), backlogs=_LANES - len(self._lanes))
+        for turn in chosen.alone:
+            self._start_lane(shards, turn)
+        if chosen.together:
+            await self._take(shards, chosen.together)
+        self._completed = self._begun
+        await self._tell()
+        return bool(chosen.together)
+
+    async def _look(self) -> None:
+        now = time.monotonic()
+        if now - self._swept_at >= SWEEP_SECONDS:
+            self._swept_at = now
+            self._with_news.update(self._shards)
+        due = [self._shards[number] for number in self._with_news if number in self._shards]
+        self._with_news.clear()
+        if due:
+            await self._rounds.look(due)
+
+    def _standing_ready(self) -> dict[int, Shard]:
+        """The shards that may be served, another one first each time."""
+        ready = [shard for shard in self._shards.values() if not (shard.stands_still or shard.is_lost)]
+        first = self._begun % len(ready) if ready else 0
+        return {shard.number: shard for shard in [*ready[first:], *ready[:first]]}
+
+    def _start_lane(self, shards: dict[int, Shard], turn: Turn) -> None:
+        lane = asyncio.create_task(self._run_lane(shards, turn), name=f"backlog-{turn.tenant_id}")
+        self._lanes.add(lane)
+
+    async def _run_lane(self, shards: dict[int, Shard], turn: Turn) -> None:
+        try:
+            await self._take(shards, [turn])
+            await self._tell()
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            self._lanes.discard(task)
+            self._wake.set()
+
+    async def _take(self, shards: dict[int, Shard], turns: Sequence[Turn]) -> None:
+        """Take these turns; if that fails, in halves, down to the tenant that it fails for."""
+        try:
+            await self._rounds.take(shards, turns)
+        except CheckpointMovedError:
+            self._forget(shards, turns)
+        except LeaseLostError:
+            for turn in turns:
+                shards[shard_of(turn.tenant_id)].is_lost = True
+        except Exception as error:  # noqa: BLE001 - the edge of a batch: taken apart, logged, and looked into with care
+            self._rounds.shrink()
+            self._forget(shards, turns)
+            if len(turns) == 1 or is_database_away(error):
+                self._fail(shards, turns, error)
+                return
+            middle = len(turns) // 2
+            await self._take(shards, turns[:middle])
+            await self._take(shards, turns[middle:])
+
+    def _forget(self, shards: dict[int, Shard], turns: Sequence[Turn]) -> None:
+        for turn in turns:
+            shards[shard_of(turn.tenant_id)].forget([turn.tenant_id])
+
+    def _fail(self, shards: dict[int, Shard], turns: Sequence[Turn], error: Exception) -> None:
+        concerned = {shard_of(turn.tenant_id) for turn in turns}
+        kind = type(error).__name__
+        for turn in turns:
+            shards[shard_of(turn.tenant_id)].tenants.rest(turn.tenant_id, seconds=_REST_SECONDS)
+        if is_database_failure(error):
+            log.warning("projecting_failed", shards=sorted(concerned), tenants=len(turns), error=kind)
+            return
+        for number in concerned:
+            shards[number].needs_care = True
+        log.error("projecting_failed_unexpectedly", shards=sorted(concerned), error=kind, exc_info=error)
+
+    async def _project(self, batch: Batch) -> BatchResult:
+        result = await project(self._parts.read_pool, self._parts.catalog, batch, self._parts.reach)
+        self._parts.statistics.note(batch.checkpoints, result.checkpoints)
+        return result
+
+    async def _tell(self) -> None:
+        """Let those who wait for a batch or a round to end look again."""
+        async with self._progress:
+            self._progress.notify_all()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, self._swept_at + SWEEP_SECONDS - time.monotonic())):
+                await self._wake.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,115 @@
+"""A group of tenants' turn, from the log to Redis: fetched, folded, committed and written through together."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeAlias
+from uuid import UUID
+
+from projections.runtime.batch import Batch, BatchResult
+from projections.runtime.checkpoints import Checkpoint
+from projections.runtime.fault_points import FaultPoint
+from projections.runtime.folding import read_events
+from projections.runtime.parts import DrainParts
+from projections.runtime.shard import Shard
+from projections.runtime.tracing import log_projected
+from projections.runtime.turns import Round, Turn
+from shared_kernel.database.transactions import lent
+from shared_kernel.log.partitions import shard_of
+from shared_kernel.log.reader import fetch, heads
+
+_FIRST_BUDGET, _MIN_BUDGET, _MAX_BUDGET = 200, 16, 1_000
+"""Events one tenant may have folded in a round; moves between these so that a batch takes about half a second."""
+_LONG_BATCH_SECONDS, _SHORT_BATCH_SECONDS = 0.6, 0.15
+_FAILURE_SHRINKS_BY = 4
+
+Project: TypeAlias = Callable[[Batch], Awaitable[BatchResult]]
+
+
+class Rounds:
+    """What a round consists of, for whoever decides when there is one and how much care it takes.
+
+    Args:
+        project: folds and commits a batch.
+    """
+
+    def __init__(self, parts: DrainParts, project: Project) -> None:
+        self._parts = parts
+        self._project = project
+        self._budget = _FIRST_BUDGET
+
+    async def look(self, shards: Sequence[Shard]) -> None:
+        """See how far the logs of these shards' tenants go."""
+        async with lent(self._parts.log_pool) as connection:
+            found = await heads(connection, [shard.number for shard in shards])
+        by_shard: dict[int, dict[UUID, int]] = defaultdict(dict)
+        for head in found:
+            by_shard[head.shard][head.tenant_id] = head.position
+        for shard in shards:
+            await shard.note_heads(by_shard[shard.number])
+
+    def choose(self, shards: Iterable[Shard], *, backlogs: int = 1) -> Round:
+        """Whose turn it is."""
+        chosen = Round(budget=self._budget, backlogs=backlogs)
+        for shard in shards:
+            shard.tenants.offer(shard.heads, chosen)
+        return chosen
+
+    async def take(self, shards: Mapping[int, Shard], turns: Sequence[Turn]) -> bool:
+        """Take these tenants' turns, in one transaction; whether anything was projected.
+
+        Raises: what `project` raises; tenants of shards that are lost or stand elsewhere are seen to.
+        """
+        for turn in turns:
+            shards[shard_of(turn.tenant_id)].tenants.take_in_hand(turn)
+        try:
+            return await self._take(shards, turns)
+        finally:
+            for turn in turns:
+                shards[shard_of(turn.tenant_id)].tenants.put_down(turn)
+
+    def shrink(self) -> None:
+        """A batch failed: it may have been too large for its timeout."""
+        self._budget = max(_MIN_BUDGET, self._budget // _FAILURE_SHRINKS_BY)
+
+    async def _take(self, shards: Mapping[int, Shard], turns: Sequence[Turn]) -> bool:
+        async with lent(self._parts.log_pool) as connection:
+            stored = await fetch(connection, [turn.want for turn in turns])
+        self._parts.reach(FaultPoint.FETCH)
+        started = time.monotonic()
+        events = read_events(stored, self._parts.skips.unread(one for turn in turns for one in turn.checkpoints))
+        moving = tuple(one for turn in turns if turn.tenant_id in events for one in turn.checkpoints)
+        if not moving:
+            return False
+        concerned = {shard_of(tenant) for tenant in events}
+        batch = Batch(leases=tuple(shards[number].lease for number in concerned), checkpoints=moving, events=events)
+        result = await self._project(batch)
+        self._pace(events=result.events, seconds=time.monotonic() - started)
+        await asyncio.gather(*(_settle(shards[number], number, batch, result) for number in concerned))
+        log_projected(run for tenant, run in events.items() if tenant not in result.left_out)
+        return True
+
+    def _pace(self, *, events: int, seconds: float) -> None:
+        self._parts.progress.note_batch(events=events, seconds=seconds)
+        if seconds > _LONG_BATCH_SECONDS:
+            self._budget = max(_MIN_BUDGET, self._budget // 2)
+        elif seconds < _SHORT_BATCH_SECONDS:
+            self._budget = min(_MAX_BUDGET, self._budget * 2)
+
+
+async def _settle(shard: Shard, number: int, batch: Batch, result: BatchResult) -> None:
+    """Take note of what became of one shard's tenants, and show it."""
+    its = [tenant for tenant in batch.events if shard_of(tenant) == number]
+    shard.is_lost = shard.is_lost or number in result.lost_shards
+    shard.tenants.forget(tenant for tenant in its if tenant in result.left_out)
+    done = [tenant for tenant in its if tenant not in result.left_out]
+    newly_parked = shard.tenants.move(_of(result.checkpoints, done))
+    if done:
+        await shard.write_through(done, {tenant: result.cached_rows.get(tenant, []) for tenant in done})
+    if newly_parked:
+        await shard.load(newly_parked)
+
+
+def _of(checkpoints: Iterable[Checkpoint], tenants: Collection[UUID]) -> list[Checkpoint]:
+    return [one for one in checkpoints if one.tenant_id in tenants]

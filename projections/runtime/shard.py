@@ -1,0 +1,92 @@
+"""What a worker knows of a shard for as long as its lease lasts; anything doubtful is loaded again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+import structlog
+
+from projections.runtime import checkpoints as checkpoint_rows
+from projections.runtime import parking
+from projections.runtime.batch import CachedRow
+from projections.runtime.cache import TenantCache
+from projections.runtime.fault_points import FaultPoint
+from projections.runtime.leases import Lease
+from projections.runtime.parts import DrainParts
+from projections.runtime.turns import ShardTenants
+from shared_kernel.database.transactions import transaction
+from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
+from shared_kernel.views import WHOLE_TENANT
+
+log = structlog.get_logger()
+
+
+class Shard:
+    """A shard's tenants: how far their logs go, where their projections are, and what of them is in Redis.
+
+    Attributes:
+        heads: how far the logs go, as far as this worker has seen.
+        is_lost: another worker has it.
+        needs_care: a batch of it failed in a way nobody expected.
+        stands_still: no batch of it is to begin.
+    """
+
+    def __init__(self, parts: DrainParts, lease: Lease) -> None:
+        self.lease = lease
+        self.heads: dict[UUID, int] = {}
+        self.tenants = ShardTenants()
+        self.cache = TenantCache(redis=parts.redis, pool=parts.read_pool, lease=lease)
+        self.is_lost = False
+        self.needs_care = False
+        self.stands_still = False
+        self._parts = parts
+        self._is_cache_away = False
+        self._has_looked = False
+        self._news_heard = parts.news.count
+
+    @property
+    def number(self) -> int:
+        """Which of all shards it is."""
+        return self.lease.shard
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing is left to fold, as far as the heads have been seen."""
+        return self._has_looked and not self.tenants.is_behind(self.heads)
+
+    async def note_heads(self, heads: Mapping[UUID, int]) -> None:
+        """How far the logs of some tenants go; those not seen before are loaded, and all when operators changed any."""
+        if self._news_heard != self._parts.news.count:
+            self._news_heard = self._parts.news.count
+            self.tenants.forget(self.tenants.ids())
+        self._has_looked = True
+        self.heads.update(heads)
+        unknown = self.tenants.unknown(self.heads)
+        if unknown:
+            await self.load(unknown)
+
+    async def load(self, tenants: Sequence[UUID]) -> None:
+        """Have these tenants' checkpoints as they stand, begun if they were not."""
+        async with transaction(self._parts.read_pool, tenant_id=None) as connection:
+            await checkpoint_rows.enrol(connection, self._parts.catalog, tenants)
+            loaded = await checkpoint_rows.load(connection, self._parts.catalog, tenants)
+            parked = await parking.keys_of(connection, [one for one in loaded if one.parked])
+            await self._parts.skips.load(connection, tenants)
+            await connection.execute("COMMIT")
+        self.tenants.put(loaded, blocked=[one.checkpoint_id for one in parked if one.key == WHOLE_TENANT])
+
+    async def write_through(self, tenants: Iterable[UUID], rows: Mapping[UUID, Sequence[CachedRow]]) -> None:
+        """Have Redis show these tenants as they stand, and these rows of theirs; projecting goes on without Redis."""
+        try:
+            await self.cache.write({tenant: self.tenants.live(tenant) for tenant in tenants}, rows)
+            self._is_cache_away = False
+        except (RedisUnavailable, RedisReplyError) as error:
+            if not self._is_cache_away:  # once an outage
+                log.warning("write_through_failed", shard=self.number, error=type(error).__name__)
+            self._is_cache_away = True
+        self._parts.reach(FaultPoint.REDIS)
+
+    def forget(self, tenants: Sequence[UUID] | None = None) -> None:
+        """Something of these, or of all, is doubtful: it is to be loaded again, and the caches begun anew."""
+        doubtful = self.tenants.ids() if tenants is None else tenants
+        self.cache.forget(doubtful)
+        self.tenants.forget(doubtful)
