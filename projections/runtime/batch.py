@@ -5,9 +5,8 @@ checkpoint rows are locked and compared, and everything commits together or not 
 whose checkpoints are not where they were believed, are left out and hold up nobody else.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -18,10 +17,11 @@ from projections.runtime.catalog import Catalog, Subject
 from projections.runtime.checkpoints import BuildId, Checkpoint, CheckpointId
 from projections.runtime.errors import REFUSALS, CheckpointMovedError, LeaseLostError
 from projections.runtime.fault_points import FaultPoint, Reach
-from projections.runtime.folding import Changes, Failure, RowKey, Scan, TenantEvents, fold, key_name, scan
+from projections.runtime.folding import Changes, Failure, Scan, TenantEvents, fold, key_name, scan
 from projections.runtime.leases import Lease
 from projections.runtime.rows import save_acceptable_rows
 from projections.runtime.statements import Changed, FoundRows, Wanted, load_rows_of_all, save_rows_of_all
+from projections.runtime.tally import Tally
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.partitions import shard_of
@@ -181,7 +181,7 @@ class _Part:
 
     def moved(self, events: Mapping[UUID, TenantEvents]) -> list[Checkpoint]:
         """The checkpoints after the batch."""
-        tally = _Tally(self.changes, self.newly_stopped, existed=self.rows.keys())
+        tally = Tally(self.changes, self.newly_stopped, existed=self.rows.keys())
         stopped = self.scanned.stopped
         return [tally.moved(one, events[one.tenant_id], stopped.get(one.tenant_id)) for one in self.checkpoints]
 
@@ -191,30 +191,6 @@ class _Part:
             return []
         live = {one.tenant_id for one in self.checkpoints if one.mode == "live"}
         return [(tenant, row) for tenant, row in cached_rows(self.build, self.changes) if tenant in live]
-
-
-class _Tally:
-    """How many rows of each tenant came, changed, went or were parked in one build."""
-
-    def __init__(self, changes: Changes, stopped: Mapping[UUID, Failure], *, existed: Collection[RowKey]) -> None:
-        self._upserted = Counter(tenant for tenant, _ in changes.upserts)
-        self._created = Counter(row_key[0] for row_key in changes.upserts if row_key not in existed)
-        self._deleted = Counter(tenant for tenant, _ in changes.deletes)
-        self._parked = Counter(tenant for tenant, _ in changes.failures) + Counter(list(stopped))
-
-    def moved(self, checkpoint: Checkpoint, run: TenantEvents, stop: Failure | None) -> Checkpoint:
-        """The checkpoint after the batch."""
-        tenant = checkpoint.tenant_id
-        reached = _last_reached(checkpoint, run, stop)
-        changed = self._upserted[tenant] or self._deleted[tenant] or self._parked[tenant]
-        return msgspec.structs.replace(
-            checkpoint,
-            position=reached[0],
-            as_of=reached[1],
-            revision=checkpoint.revision + (1 if changed else 0),
-            rows=checkpoint.rows + self._created[tenant] - self._deleted[tenant],
-            parked=checkpoint.parked + self._parked[tenant],
-        )
 
 
 class _Work:
@@ -294,12 +270,3 @@ def cached_rows(build: BuildId, changes: Changes) -> list[tuple[UUID, CachedRow]
 
 def _id(tenant_id: UUID, build: BuildId) -> CheckpointId:
     return (tenant_id, build.name, build.version, build.build)
-
-
-def _last_reached(checkpoint: Checkpoint, run: TenantEvents, stop: Failure | None) -> tuple[int, datetime | None]:
-    for recorded in reversed(run.recorded):
-        if recorded.position <= checkpoint.position:
-            break
-        if stop is None or recorded.position < stop.position:
-            return recorded.position, recorded.recorded_at
-    return checkpoint.position, checkpoint.as_of
