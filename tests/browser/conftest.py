@@ -88,7 +88,7 @@ class Visit:
     async def picture(self, name: str, *, whole: bool = False) -> None:
         """Keep what it looks like, where a folder for that is named."""
         if _SCREENSHOTS:
-            await self.page.screenshot(path=Path(_SCREENSHOTS) / f"{name}.png", full_page=whole)
+            await self.page.screenshot(path=Path(_SCREENSHOTS) / f"{name}.png", full_page=whole, caret="initial")
 
 
 @asynccontextmanager

@@ -208,7 +208,8 @@ function told(job) {
   if (job.kind === "rebuild" && job.to_build) parts.push(`build ${job.from_build ?? "–"} → ${job.to_build}`);
   if (job.state === "running" && job.of) parts.push(`${count(Math.min(job.done, job.of))} of ${count(job.of)} events${remaining(job)}`);
   else if (job.kind === "rebuild" && job.done) parts.push(`${count(job.done)} events${speed(job)}`);
-  if (job.kind === "rebuild" && job.tenants) parts.push(`${count(job.cut_over)} of ${plural(job.tenants, "store")} cut over`);
+  // Once it is done the build's stores go on to grow in number: only their being switched is still news.
+  if (job.kind === "rebuild" && job.tenants) parts.push(job.state === "done" ? "every store cut over" : `${count(job.cut_over)} of ${plural(job.tenants, "store")} cut over`);
   return parts.join(" · ") || (job.state === "requested" ? "Waiting for a projector" : "");
 }
 
