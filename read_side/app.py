@@ -28,10 +28,10 @@ from shared_kernel.access.revocations import Revocations
 from shared_kernel.background import beside
 from shared_kernel.clock import Clock, system_clock
 from shared_kernel.database.pool import Pool, PoolSettings, build_pool
-from shared_kernel.errors import UnavailableError
 from shared_kernel.http.app_factory import Application, build_app
 from shared_kernel.http.authentication import Authentication
 from shared_kernel.http.cors import IsKnownOrigin
+from shared_kernel.http.deployable import Running, limits_of, networks
 from shared_kernel.http.door import DoorSettings
 from shared_kernel.http.health import Check, Detail, Health
 from shared_kernel.monitor.exporting import WatchCollector
@@ -101,39 +101,15 @@ class ReadApiParts(msgspec.Struct, frozen=True, kw_only=True):
     origins: SingleFlight[bool]
 
 
-class _Running:
-    """Holds the parts while the application runs: pools belong to the loop, which is not there when it is built."""
-
-    def __init__(self) -> None:
-        self._parts: ReadApiParts | None = None
-
-    @property
-    def parts(self) -> ReadApiParts:
-        """The singletons; a request that comes outside the application's lifetime is refused."""
-        if self._parts is None:
-            raise UnavailableError("the server is starting or ending; try again")
-        return self._parts
-
+class _Running(Running[ReadApiParts]):
     @property
     def watch(self) -> Watch | None:
         """Who looks whether events become visible; None outside the application's lifetime."""
-        return None if self._parts is None else self._parts.watch
+        return None if self.parts_if_there is None else self.parts_if_there.watch
 
     def repeats(self) -> Repeats | None:
         """What has been asked before; None outside the lifetime."""
-        return None if self._parts is None else self._parts.queries.repeats
-
-    @asynccontextmanager
-    async def opened(
-        self, settings: ReadApiSettings, overrides: Overrides, revocations: Revocations
-    ) -> AsyncIterator[None]:
-        """Have the parts for the block."""
-        async with read_api_parts(settings, overrides, revocations) as parts:
-            self._parts = parts
-            try:
-                yield
-            finally:
-                self._parts = None
+        return None if self.parts_if_there is None else self.parts_if_there.queries.repeats
 
 
 @asynccontextmanager
@@ -141,7 +117,7 @@ async def read_api_parts(
     settings: ReadApiSettings, overrides: Overrides, revocations: Revocations
 ) -> AsyncIterator[ReadApiParts]:
     """Build everything, in this order, and close it in the reverse. Nothing here needs a server to be there already."""
-    limits = _limits(settings, overrides)
+    limits = overrides.limits or limits_of(settings)
     async with AsyncExitStack() as stack:
         read_pool = await stack.enter_async_context(_pool(settings.read_database_url, _READ_POOL_SIZE))
         head_pool = None
@@ -208,7 +184,7 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        async with running.opened(settings, overrides, revocations):
+        async with running.opened(read_api_parts(settings, overrides, revocations)):
             yield
 
     metrics = Metrics()
@@ -216,9 +192,9 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
     return build_app(
         [Router(API_PATH, route_handlers=[*overrides.routes]), *contract_routes()],
         door=DoorSettings(
-            rate_limits=_limits(settings, overrides),
+            rate_limits=overrides.limits or limits_of(settings),
             processes=settings.processes,
-            trusted_proxies=tuple(part.strip() for part in settings.trusted_proxies.split(",") if part.strip()),
+            trusted_proxies=networks(settings.trusted_proxies),
         ),
         metrics=metrics,
         health=_health(running),
@@ -261,20 +237,6 @@ def _health(running: _Running) -> Health:
         [Check(name="read_database_or_redis", run=database_or_redis)],
         startup=[Check(name="read_database", run=database)],
         details=details,
-    )
-
-
-def _limits(settings: ReadApiSettings, overrides: Overrides) -> RateLimitSettings:
-    if overrides.limits is not None:
-        return overrides.limits
-    known = _DEFAULT_LIMITS
-    return RateLimitSettings(
-        tenant_per_minute=settings.tenant_per_minute,
-        tenant_burst=min(known.tenant_burst, settings.tenant_per_minute),
-        key_per_minute=settings.key_per_minute,
-        key_burst=min(known.key_burst, settings.key_per_minute),
-        address_per_minute=settings.address_per_minute,
-        address_burst=min(known.address_burst, settings.address_per_minute),
     )
 
 

@@ -1,6 +1,5 @@
 """The command API: `write_side.app:app`. Its whole object graph is in this file."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,12 +16,13 @@ from redis.asyncio import ConnectionPool
 
 from shared_kernel.access.principals import Principal, PrincipalCache
 from shared_kernel.access.revocations import Revocations
+from shared_kernel.background import beside
 from shared_kernel.clock import Clock, system_clock
 from shared_kernel.database.pool import KEYED_LOOK_UPS, Pool, PoolSettings, build_pool
 from shared_kernel.doorbell import Doorbell, RedisDoorbell, decode_job, encode_job
-from shared_kernel.errors import UnavailableError
 from shared_kernel.http.app_factory import Application, build_app
 from shared_kernel.http.authentication import Authentication
+from shared_kernel.http.deployable import Running, limits_of, networks
 from shared_kernel.http.door import DoorSettings
 from shared_kernel.http.health import Check, Health
 from shared_kernel.identifiers import new_id
@@ -44,8 +44,6 @@ API_PATH: Final = "/api/v1"
 _ARQ_TIMEOUT_SECONDS: Final = 2.0
 _PATIENCE_SECONDS: Final = 1.8
 """The contract says 503 within two seconds, also where the database hangs or a lock is not to be had."""
-_CANCELLATIONS: Final = 3
-_CANCELLATION_SECONDS: Final = 0.5
 _DEFAULT_LIMITS: Final = RateLimitSettings()
 
 
@@ -98,45 +96,17 @@ class WriteApiParts(msgspec.Struct, frozen=True, kw_only=True):
     limits: CommandLimits
 
 
-class _Running:
-    """Holds the parts while the application runs: pools belong to the loop, which is not there when it is built."""
-
-    def __init__(self) -> None:
-        self._parts: WriteApiParts | None = None
-
-    @property
-    def parts(self) -> WriteApiParts:
-        """The singletons; a request that comes outside the application's lifetime is refused."""
-        if self._parts is None:
-            raise UnavailableError("the server is starting or ending; try again")
-        return self._parts
-
-    @asynccontextmanager
-    async def opened(
-        self, settings: WriteApiSettings, overrides: Overrides, revocations: Revocations
-    ) -> AsyncIterator[None]:
-        """Have the parts for the block."""
-        async with write_api_parts(settings, overrides, revocations) as parts:
-            self._parts = parts
-            try:
-                yield
-            finally:
-                self._parts = None
-
-
 @asynccontextmanager
 async def write_api_parts(
     settings: WriteApiSettings, overrides: Overrides, revocations: Revocations
 ) -> AsyncIterator[WriteApiParts]:
     """Build everything, in this order, and close it in the reverse. Nothing here needs a server to be there already."""
-    limits = _limits(settings, overrides)
+    limits = overrides.limits or limits_of(settings)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(_pool(settings))
         redis = await stack.enter_async_context(MultiplexedRedis.from_url(settings.redis_url, client_name="write-api"))
-        listening = asyncio.create_task(revocations.listen(settings.redis_url), name="revocations")
-        stack.push_async_callback(_cancel, listening)
-        forgetting = asyncio.create_task(keep_forgetting(pool), name="forgetting")
-        stack.push_async_callback(_cancel, forgetting)
+        await stack.enter_async_context(beside(revocations.listen(settings.redis_url), name="revocations"))
+        await stack.enter_async_context(beside(keep_forgetting(pool), name="forgetting"))
         doorbell = overrides.doorbell or await _redis_doorbell(stack, redis, settings.redis_url)
         execution = CommandExecution(
             pool=pool,
@@ -165,7 +135,7 @@ async def write_api_parts(
 def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -> Application:
     """The application; it opens nothing before its lifespan begins."""
     overrides = overrides or Overrides()
-    running = _Running()
+    running: Running[WriteApiParts] = Running()
     cache = PrincipalCache()
     revocations = Revocations(cache)
 
@@ -187,15 +157,15 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        async with running.opened(settings, overrides, revocations):
+        async with running.opened(write_api_parts(settings, overrides, revocations)):
             yield
 
     return build_app(
         [Router(API_PATH, route_handlers=[*overrides.routes], guards=[admit])],
         door=DoorSettings(
-            rate_limits=_limits(settings, overrides),
+            rate_limits=overrides.limits or limits_of(settings),
             processes=settings.processes,
-            trusted_proxies=tuple(part.strip() for part in settings.trusted_proxies.split(",") if part.strip()),
+            trusted_proxies=networks(settings.trusted_proxies),
         ),
         metrics=Metrics(),
         health=_health(running),
@@ -208,26 +178,12 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
     )
 
 
-def _health(running: _Running) -> Health:
+def _health(running: Running[WriteApiParts]) -> Health:
     async def database() -> None:
         await running.parts.pool.fetchval("SELECT 1")
 
     # Redis is not asked: without it commands go on, by this process's share of the limits.
     return Health([Check(name="write_database", run=database)])
-
-
-def _limits(settings: WriteApiSettings, overrides: Overrides) -> RateLimitSettings:
-    if overrides.limits is not None:
-        return overrides.limits
-    known = _DEFAULT_LIMITS
-    return RateLimitSettings(
-        tenant_per_minute=settings.tenant_per_minute,
-        tenant_burst=min(known.tenant_burst, settings.tenant_per_minute),
-        key_per_minute=settings.key_per_minute,
-        key_burst=min(known.key_burst, settings.key_per_minute),
-        address_per_minute=settings.address_per_minute,
-        address_burst=min(known.address_burst, settings.address_per_minute),
-    )
 
 
 def _pool(settings: WriteApiSettings) -> Pool:
@@ -247,15 +203,6 @@ async def _redis_doorbell(stack: AsyncExitStack, redis: MultiplexedRedis, redis_
     doorbell = RedisDoorbell(redis, jobs)
     stack.push_async_callback(doorbell.aclose)
     return doorbell
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    # More than once: redis-py swallows a cancellation that comes while it connects, and goes on for good.
-    for _ in range(_CANCELLATIONS):
-        task.cancel()
-        await asyncio.wait({task}, timeout=_CANCELLATION_SECONDS)
-        if task.done():
-            return
 
 
 def __getattr__(name: str) -> Application:

@@ -17,11 +17,12 @@ Look = Callable[[], Awaitable[Overview]]
 INTERVAL_SECONDS: Final = 1.0
 _MAX_STREAMS: Final = 64
 """More consoles than there are operators; each holds one of the process's places for requests."""
-_MAX_STREAM_SECONDS: Final = 900.0
-"""A browser comes back by itself, and shows its key again when it does."""
+_MAX_STREAM_SECONDS: Final = 15.0
+"""A browser comes back by itself, and shows its key again when it does. A server that is told to end waits for what is
+open, and does not tell us: this is the longest it may have to."""
 _LOOK_SECONDS: Final = 8.0
 _AWAY: Final[tuple[type[Exception], ...]] = (*OUTAGES, UnavailableError, TimeoutError, OSError)
-_COME_BACK = b"retry: 2000\n\n"
+_COME_BACK = b"retry: 250\n\n"
 
 log = structlog.get_logger(component="live")
 

@@ -41,6 +41,11 @@ class Running(Generic[PartsT]):
             raise UnavailableError("the server is starting or ending; try again")
         return self._parts
 
+    @property
+    def parts_if_there(self) -> PartsT | None:
+        """The singletons; None outside the application's lifetime."""
+        return self._parts
+
     @asynccontextmanager
     async def opened(self, parts: AbstractAsyncContextManager[PartsT]) -> AsyncIterator[None]:
         """Have the parts for the block."""

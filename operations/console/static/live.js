@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { byId, say, setAttribute, setText } from "./elements.js";
 import { time } from "./format.js";
 
-const SILENT_MS = 12000;
+const SILENT_MS = 5000;
 const AGAIN_MS = 3000;
 
 let source = null;
@@ -31,13 +31,12 @@ export function listen(show) {
     notice(`The databases do not answer (${reason}). What stands below is old. “Examine now” under Doctor says which.`);
   });
   source.addEventListener("error", () => {
-    pulse("away", "Reconnecting");
-    // A browser comes back by itself after a break, and gives up for good after a refusal.
+    // Streams are short and a browser comes back by itself, which is no news; after a refusal it gives up for good.
     if (source?.readyState === EventSource.CLOSED) comeBack(show);
   });
   watchdog = setInterval(() => {
-    if (Date.now() - lastFrame > SILENT_MS) pulse("away", "No news");
-  }, 2000);
+    if (Date.now() - lastFrame > SILENT_MS) pulse("away", "Reconnecting");
+  }, 1000);
 }
 
 export function hush() {

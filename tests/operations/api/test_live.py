@@ -46,7 +46,7 @@ async def test_many_watch_and_one_looks() -> None:
     live = LiveOverview(looks.look, draining=Draining(), interval_seconds=0.01)
     streams = [live.stream() for _ in range(5)]
     for stream in streams:
-        assert await anext(stream) == b"retry: 2000\n\n"
+        assert await anext(stream) == b"retry: 250\n\n"
     frames = await asyncio.gather(*(anext(stream) for stream in streams))
     assert {frame.partition(b"\n")[0] for frame in frames} == {b"event: overview"}
     assert looks.count < 5
