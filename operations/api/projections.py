@@ -1,7 +1,4 @@
-"""`projections list`, `status`, `rebuild`, `rollback`, `pause` and `resume`.
-
-What changes anything is asked of the projector, and answered with a request that can be followed.
-"""
+"""`projections list`, `status`, `explain` and `rebuild`, and the requests that they and others become."""
 
 from typing import Annotated
 from uuid import UUID
@@ -16,7 +13,6 @@ from operations.access.repeating import KeyReused, Told
 from operations.api.answers import Answer, CannotBeDone, HttpRequest, UnknownProjection, answer, as_problems, told
 from operations.api.calling import call, operator_name
 from operations.api.desk import Desk
-from operations.projecting.changing import Change, Kind, ask_change
 from operations.projecting.explaining import explain_row
 from operations.projecting.listing import ListedProjection, listed_projections
 from operations.projecting.overview import VERSIONS
@@ -32,7 +28,7 @@ from write_side.tenants.commands import Slug
 
 _MAX_CHANGES = 1_000
 _PATH = "/api/v1/operations/requests"
-_ERRORS = (UnknownProjection, UnknownStore, KeyReused)
+ERRORS = (UnknownProjection, UnknownStore, KeyReused)
 
 
 class OneStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -141,7 +137,7 @@ async def show_request(desk: NamedDependency[Desk], request_id: FromPath[UUID]) 
 
 @post(
     "/projections/{name:str}/rebuild",
-    opt=declare(policy=OPERATE, idempotency="required", errors=_ERRORS),
+    opt=declare(policy=OPERATE, idempotency="required", errors=ERRORS),
     summary="Rebuild a projection beside the live one",
     status_code=202,
 )
@@ -156,67 +152,14 @@ async def rebuild(
             name=name, version=version, tenant_id=tenant_id, rate=data.rate or 0, keep_old=data.keep_old
         )
         await ask_rebuild(desk.read_pool, wanted, requested_by=operator_name(), request_id=request_id)
-        return await _accepted(desk, request_id)
+        return await accepted(desk, request_id)
 
     target = {"projection": name, "tenant": data.tenant, "rate": data.rate, "keep_old": data.keep_old}
     return await call(request, desk.write_pool, effect, action="rebuild", target=target)
 
 
-@post(
-    "/projections/{name:str}/rollback",
-    opt=declare(policy=OPERATE, idempotency="required", errors=_ERRORS),
-    summary="Go back to the build that was kept",
-    status_code=202,
-)
-async def rollback(
-    request: HttpRequest, desk: NamedDependency[Desk], name: FromPath[str], data: JSONBody[OneStore]
-) -> Response[Answer[RequestStatus]]:
-    """Of one store or all; refused, as the request then says, where none was kept."""
-    tenant_id = await tenant_id_of(desk.write_pool, data.tenant)
-    change = Change(kind="rollback", name=name, version=version_of(name), tenant_id=tenant_id)
-    return await _changed(request, desk, change, target={"projection": name, "tenant": data.tenant})
-
-
-@post(
-    "/projections/{name:str}/pause",
-    opt=declare(policy=OPERATE, idempotency="required", errors=_ERRORS),
-    summary="Let a projection stand still",
-    status_code=202,
-)
-async def pause(
-    request: HttpRequest, desk: NamedDependency[Desk], name: FromPath[str]
-) -> Response[Answer[RequestStatus]]:
-    """It is read as it stands, falls behind, and says so."""
-    change = Change(kind="pause", name=name, version=version_of(name))
-    return await _changed(request, desk, change, target={"projection": name})
-
-
-@post(
-    "/projections/{name:str}/resume",
-    opt=declare(policy=OPERATE, idempotency="required", errors=_ERRORS),
-    summary="Let a projection go on",
-    status_code=202,
-)
-async def resume(
-    request: HttpRequest, desk: NamedDependency[Desk], name: FromPath[str]
-) -> Response[Answer[RequestStatus]]:
-    """From where it stands."""
-    change = Change(kind="resume", name=name, version=version_of(name))
-    return await _changed(request, desk, change, target={"projection": name})
-
-
-async def _changed(
-    request: HttpRequest, desk: Desk, change: Change, *, target: dict[str, object]
-) -> Response[Answer[RequestStatus]]:
-    async def effect(request_id: UUID) -> Told:
-        await ask_change(desk.read_pool, change, requested_by=operator_name(), request_id=request_id)
-        return await _accepted(desk, request_id)
-
-    action: Kind = change.kind
-    return await call(request, desk.write_pool, effect, action=action, target=target)
-
-
-async def _accepted(desk: Desk, request_id: UUID) -> Told:
+async def accepted(desk: Desk, request_id: UUID) -> Told:
+    """The request, as it is told to whoever may follow it."""
     asked = await request_status(desk.write_pool, desk.read_pool, request_id)
     return told(asked, status=202, location=f"{_PATH}/{request_id}")
 
@@ -228,7 +171,4 @@ ROUTES: tuple[HTTPRouteHandler, ...] = (
     list_requests,
     show_request,
     rebuild,
-    rollback,
-    pause,
-    resume,
 )

@@ -2,7 +2,7 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from operations.api import dead_letters, keys, projections, sessions, tenants, verifications, watching
+from operations.api import dead_letters, keys, projections, sessions, standing, tenants, verifications, watching
 
 API_PATH = "/api/v1/operations"
 
@@ -12,6 +12,7 @@ ROUTES: tuple[HTTPRouteHandler, ...] = (
     *tenants.ROUTES,
     *keys.ROUTES,
     *projections.ROUTES,
+    *standing.ROUTES,
     *verifications.ROUTES,
     *dead_letters.ROUTES,
 )

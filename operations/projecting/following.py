@@ -22,7 +22,7 @@ Kind = Literal["rebuild", "rollback", "pause", "resume", "cancel", "drop_kept"]
 
 _REQUEST = """
 INSERT INTO projection.request (id, kind, name, version, only_tenant, options, requested_by)
-VALUES ($1, $2, $3, $4, $5, '{}', $6)
+VALUES ($1, $2, $3, $4, $5, '{}', $6) ON CONFLICT (id) DO NOTHING
 """
 _UNDER_WAY = """
 SELECT id, requested_by FROM projection.request
@@ -60,9 +60,15 @@ async def under_way(read_pool: Pool, kind: Kind, *, name: str, version: int, ten
     return None if row is None else UnderWay(**dict(row))
 
 
-async def ask(read_pool: Pool, request: Request) -> UUID:
-    """Record the request, for the projector that sees it first; `read_pool` is of the operator's role."""
-    request_id = new_id()
+async def ask(read_pool: Pool, request: Request, *, request_id: UUID | None = None) -> UUID:
+    """Record the request, for the projector that sees it first; under one id, twice is once.
+
+    Args:
+        read_pool: of the operator's role.
+        request: what is asked for.
+        request_id: where it was chosen before; else a new one.
+    """
+    request_id = request_id or new_id()
     await read_pool.execute(
         _REQUEST,
         request_id,

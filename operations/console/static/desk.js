@@ -7,7 +7,7 @@ import { showLetters } from "./letters.js";
 import { openProjection, refreshProjection } from "./manage.js";
 
 const HISTORY = 120;
-const TONES = { current: "good", following: "good", behind: "warn", degraded: "bad", rebuilding: "busy", paused: "warn", not_started: "" };
+const TONES = { current: "good", following: "good", behind: "warn", degraded: "bad", rebuilding: "busy", returning: "busy", paused: "warn", not_started: "" };
 const JOB_TONES = { requested: "busy", running: "busy", done: "good", failed: "bad", lost: "bad", cancelled: "" };
 const lags = new Map();
 const jobStates = new Map();

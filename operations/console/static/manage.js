@@ -33,6 +33,9 @@ export function refreshProjection(fresh) {
   setText(byId("do-pause"), paused ? "Resume" : "Pause");
   setText(byId("rollback-line"), kept.length ? `Goes back to build ${kept.map((build) => build.build).join(", ")}, which is kept as current as the live one.` : "No build is kept. A rebuild that keeps the old one makes this possible.");
   byId("do-rollback").disabled = kept.length === 0;
+  byId("do-drop").hidden = kept.length === 0;
+  const running = overview.requests.some((one) => one.kind === "rebuild" && one.name === name && ["requested", "running"].includes(one.state));
+  byId("do-cancel").hidden = !running;
 }
 
 async function loadNames() {
@@ -77,5 +80,7 @@ export function begin() {
     const paused = overview.paused.includes(name);
     ask(event.target, paused ? "resume" : "pause", undefined, `${paused ? "Resuming" : "Pausing"} ${name}`);
   });
+  byId("do-cancel").addEventListener("click", (event) => ask(event.target, "cancellation", { tenant: store() }, `Cancelling the rebuild of ${name}`));
+  byId("do-drop").addEventListener("click", (event) => ask(event.target, "kept/removal", { tenant: store() }, `Dropping the kept build of ${name}`));
   byId("do-rollback").addEventListener("click", (event) => ask(event.target, "rollback", { tenant: store() }, `Rolling ${name} back`));
 }

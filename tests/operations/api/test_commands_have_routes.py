@@ -17,6 +17,8 @@ _ROUTE_OF = {
     "projections rollback": "POST /projections/{name:str}/rollback",
     "projections pause": "POST /projections/{name:str}/pause",
     "projections resume": "POST /projections/{name:str}/resume",
+    "projections cancel": "POST /projections/{name:str}/cancellation",
+    "projections drop-kept": "POST /projections/{name:str}/kept/removal",
     "projections verify": "POST /projections/{name:str}/verifications",
     "projections explain": "GET /projections/{name:str}/explanation",
     "dead-letters list": "GET /dead-letters",
