@@ -28,7 +28,7 @@ WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-browser check contract verify-real-input kill-campaign rebuild-campaign fuzz lock bench \
-	bench-growth soak
+	bench-growth bench-fairness soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,12 +76,15 @@ bench: $(BENCH_READY) ## measure beside floors and peers, 20 minutes at most (ON
 bench-growth: $(BENCH_READY) ## the same queries at 10,000 and at 1,000,000 orders, commands with 10 and with 200 stores
 	@$(BIN)/python -m benchmarks.growth
 
+bench-fairness: $(BENCH_READY) ## what fifty stores notice of one store's backlog of 100,000 events, and of its rebuild
+	@$(BIN)/python -m benchmarks.fairness
+
 soak: $(BENCH_READY) ## memory under a steady load (MINUTES=60)
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 lock: $(READY) ## resolve the dependencies anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --output-file requirements/production.txt
-	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --group dev --output-file requirements/development.txt
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --extra s3 --group dev --output-file requirements/development.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --group bench --constraint requirements/development.txt --output-file requirements/bench.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --extra embedded --group browser --constraint requirements/development.txt --output-file requirements/browser.txt
 	printf 'uv\nhatchling\n' | $(BIN)/uv pip compile - $(LOCK_OPTIONS) --constraint requirements/development.txt --output-file requirements/tools.txt

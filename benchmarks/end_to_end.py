@@ -112,13 +112,20 @@ def _floor(site: Site, cores: Cores, effort: Effort, turn: int) -> tuple[str, li
 async def _watch(path: Path, stores: Sequence[BenchStore], *, seconds: float, turn: int) -> list[float]:
     """Place orders at the rate, whatever the answers take, and watch every third until it is visible."""
     bodies = [order_bodies(store, _BODIES) for store in stores]
-    await _orders(path, stores, bodies, count=RATE_PER_SECOND, label=f"warm-{turn}")
-    return await _orders(path, stores, bodies, count=round(seconds * RATE_PER_SECOND), label=f"watch-{turn}")
+    await watched_orders(path, stores, bodies, count=RATE_PER_SECOND, label=f"warm-{turn}")
+    return await watched_orders(path, stores, bodies, count=round(seconds * RATE_PER_SECOND), label=f"watch-{turn}")
 
 
-async def _orders(
-    path: Path, stores: Sequence[BenchStore], bodies: Sequence[Sequence[bytes]], *, count: int, label: str
+async def watched_orders(
+    path: Path,
+    stores: Sequence[BenchStore],
+    bodies: Sequence[Sequence[bytes]],
+    *,
+    count: int,
+    label: str,
+    rate_per_second: int = RATE_PER_SECOND,
 ) -> list[float]:
+    """Place so many orders at the rate; from commit to visible, in seconds, of every third."""
     latencies: list[float] = []
     async with WireClient(path.write_port, _CONNECTIONS) as write, WireClient(path.read_port, _CONNECTIONS) as read:
 
@@ -134,7 +141,7 @@ async def _orders(
         started = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for number in range(count):
-                await asyncio.sleep(max(0.0, started + number / RATE_PER_SECOND - time.perf_counter()))
+                await asyncio.sleep(max(0.0, started + number / rate_per_second - time.perf_counter()))
                 group.create_task(one(number))
     return latencies
 

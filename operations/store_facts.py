@@ -6,16 +6,14 @@ from uuid import UUID
 import msgspec
 
 from shared_kernel.database.pool import Pool
+from shared_kernel.events.inventory import LocationOpened
+from shared_kernel.log.reader import Want, decode, fetch_types
 from shared_kernel.tenancy import Tenant
 from write_side.command_execution.execution import CommandExecution
 from write_side.command_execution.requests import CommandRequest
 from write_side.inventory.commands import LocationDecided, OpenLocation
 from write_side.inventory.handlers import open_location as decide_open_location
 
-_LOCATIONS = """
-SELECT stream_id AS id, payload->>'name' AS name FROM log.event
-WHERE tenant_id = $1 AND type = 'LocationOpened' ORDER BY position LIMIT $2
-"""
 _MAX_LOCATIONS = 1_000
 
 
@@ -28,8 +26,14 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
 
 async def locations_of(operator_pool: Pool, tenant: Tenant) -> list[Location]:
     """The store's locations, the first opened first."""
-    rows = await operator_pool.fetch(_LOCATIONS, tenant.id, _MAX_LOCATIONS)
-    return [Location(**dict(row)) for row in rows]
+    want = Want(tenant_id=tenant.id, after=0, limit=_MAX_LOCATIONS)
+    async with operator_pool.acquire() as connection:
+        opened = await fetch_types(connection, want, [LocationOpened.__name__])
+    return [
+        Location(id=recorded.stream_id, name=recorded.event.name)
+        for recorded in map(decode, opened)
+        if isinstance(recorded.event, LocationOpened)
+    ]
 
 
 async def open_location(execution: CommandExecution, tenant: Tenant, command: OpenLocation, *, actor: str) -> Location:

@@ -1,5 +1,10 @@
-"""Reading the log: many tenants' next events in one query, each with its own bound."""
+"""Reading the log: many tenants' next events in one query, each with its own bound.
 
+What has been archived is read from its files, by the same functions: positions have no gaps, so rows that begin later
+than they should say that what is before them lies elsewhere. Whoever reads near the head pays nothing for it.
+"""
+
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -9,31 +14,11 @@ import msgspec
 from shared_kernel.database.pool import Connection
 from shared_kernel.events.envelope import Event, Metadata, Recorded
 from shared_kernel.events.registry import decode_payload
+from shared_kernel.log.archive.errors import LogBrokenError
+from shared_kernel.log.archive.reading import end_of_archive, read_archived, read_archived_positions
+from shared_kernel.log.stored import StoredEvent, Want
 
-
-class Want(msgspec.Struct, frozen=True, kw_only=True):
-    """The events of one tenant after a position, at most `limit`, none past `until` where given."""
-
-    tenant_id: UUID
-    after: int
-    limit: int
-    until: int | None = None
-
-
-class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as the log holds it, its payload not yet read: one that cannot be read must not stop the others."""
-
-    tenant_id: UUID
-    position: int
-    event_id: UUID
-    stream_id: UUID
-    stream_version: int
-    type: str
-    schema_version: int
-    payload: str
-    metadata: str
-    occurred_at: datetime
-    recorded_at: datetime
+__all__ = ["Head", "StoredEvent", "Want", "decode", "fetch", "fetch_positions", "fetch_types", "heads"]
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,26 +56,54 @@ _FETCH_POSITIONS = f"""
 SELECT {_COLUMNS} FROM log.event e WHERE e.tenant_id = $1 AND e.position = ANY($2::bigint[]) ORDER BY e.position
 """  # noqa: S608 - a constant of this module, no input
 _NO_BOUND = 2**63 - 1
+_MOST_SEAMS = 10
+"""How often the archive may have grown past what was just read of it: once would be a coincidence."""
 _metadata_decoder = msgspec.json.Decoder(Metadata)
 
 
 async def fetch(connection: Connection, wants: Sequence[Want]) -> list[StoredEvent]:
-    """What each want asks for, ordered by tenant and position. One round trip."""
-    rows = await connection.fetch(
-        _FETCH,
-        [want.tenant_id for want in wants],
-        [want.after for want in wants],
-        [want.limit for want in wants],
-        [_NO_BOUND if want.until is None else want.until for want in wants],
-    )
-    return [StoredEvent(**dict(row)) for row in rows]
+    """What each want asks for, ordered by tenant and position. One round trip, unless some of it is in the archive.
+
+    Args:
+        connection: of the write database.
+        wants: one a tenant.
+
+    Raises:
+        ArchiveUnreadableError: some of it is in an archive file that is missing or wrong.
+        LogBrokenError: some of it is nowhere.
+    """
+    rows = await _from_table(connection, wants)
+    by_tenant: dict[UUID, list[StoredEvent]] = defaultdict(list)
+    for row in rows:
+        by_tenant[row.tenant_id].append(row)
+    archived = [want for want in wants if _begins_in_archive(want, by_tenant[want.tenant_id])]
+    if not archived:
+        return rows
+    for want in archived:
+        by_tenant[want.tenant_id] = await _across(connection, want)
+    return [row for tenant_id in sorted(by_tenant) for row in by_tenant[tenant_id]]
 
 
 async def fetch_types(connection: Connection, want: Want, types: Sequence[str]) -> list[StoredEvent]:
-    """What the want asks for, of these event types only. One round trip."""
-    until = _NO_BOUND if want.until is None else want.until
-    rows = await connection.fetch(_FETCH_TYPES, want.tenant_id, want.after, until, want.limit, list(types))
-    return [StoredEvent(**dict(row)) for row in rows]
+    """What the want asks for, of these event types only.
+
+    Raises:
+        ArchiveUnreadableError: some of it is in an archive file that is missing or wrong.
+    """
+    events: list[StoredEvent] = []
+    after = want.after
+    for _ in range(_MOST_SEAMS):
+        rest = msgspec.structs.replace(want, after=after, limit=want.limit - len(events))
+        rows = await _types_from_table(connection, rest, types)
+        # Asked after the rows: what had left the table when they were read is in the archive now.
+        if await end_of_archive(connection, want.tenant_id) <= after:
+            return events + rows
+        part = await read_archived(connection, rest, types=types)
+        events += part.events
+        after = part.reached
+        if len(events) == want.limit or (want.until is not None and after >= want.until):
+            return events
+    raise LogBrokenError(after + 1)
 
 
 async def heads(connection: Connection, shards: Iterable[int]) -> list[Head]:
@@ -120,6 +133,59 @@ def decode(stored: StoredEvent) -> Recorded[Event]:
 
 
 async def fetch_positions(connection: Connection, tenant_id: UUID, positions: Sequence[int]) -> list[StoredEvent]:
-    """Single events of one tenant, in order of position. One round trip."""
+    """Single events of one tenant, in order of position. One round trip, unless some of them are in the archive.
+
+    Raises:
+        ArchiveUnreadableError: some are in an archive file that is missing or wrong.
+    """
     rows = await connection.fetch(_FETCH_POSITIONS, tenant_id, list(positions))
+    found = {row["position"]: StoredEvent(**dict(row)) for row in rows}
+    missing = [position for position in positions if position not in found]
+    if missing:
+        archived = await read_archived_positions(connection, tenant_id, missing)
+        found |= {event.position: event for event in archived}
+    return [found[position] for position in sorted(found)]
+
+
+async def _from_table(connection: Connection, wants: Sequence[Want]) -> list[StoredEvent]:
+    rows = await connection.fetch(
+        _FETCH,
+        [want.tenant_id for want in wants],
+        [want.after for want in wants],
+        [want.limit for want in wants],
+        [_NO_BOUND if want.until is None else want.until for want in wants],
+    )
     return [StoredEvent(**dict(row)) for row in rows]
+
+
+async def _types_from_table(connection: Connection, want: Want, types: Sequence[str]) -> list[StoredEvent]:
+    until = _NO_BOUND if want.until is None else want.until
+    rows = await connection.fetch(_FETCH_TYPES, want.tenant_id, want.after, until, want.limit, list(types))
+    return [StoredEvent(**dict(row)) for row in rows]
+
+
+def _begins_in_archive(want: Want, rows: Sequence[StoredEvent]) -> bool:
+    """Whether the table's rows begin too late. Without a bound none means none: a log's end is never archived."""
+    if rows:
+        return rows[0].position > want.after + 1
+    return want.until is not None and want.until > want.after and want.limit > 0
+
+
+async def _across(connection: Connection, want: Want) -> list[StoredEvent]:
+    """The archive's part of a want, then the table's; the archive may grow meanwhile: the seam is looked at again."""
+    events: list[StoredEvent] = []
+    after = want.after
+    for _ in range(_MOST_SEAMS):
+        rest = msgspec.structs.replace(want, after=after, limit=want.limit - len(events))
+        part = await read_archived(connection, rest)
+        events += part.events
+        if len(events) == want.limit or (want.until is not None and part.reached >= want.until):
+            return events
+        rest = msgspec.structs.replace(rest, after=part.reached, limit=want.limit - len(events))
+        rows = await _from_table(connection, [rest])
+        if not rows or rows[0].position == part.reached + 1:
+            return events + rows
+        if part.reached == after:
+            break
+        after = part.reached
+    raise LogBrokenError(after + 1)

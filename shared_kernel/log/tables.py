@@ -45,3 +45,18 @@ event = Table(
     UniqueConstraint("stream_id", "stream_version", "tenant_id"),
     schema="log",
 )
+archive = Table(
+    "archive",
+    WRITE_METADATA,
+    Column("tenant_id", Uuid, ForeignKey("write.tenant.tenant_id"), primary_key=True),
+    Column("from_position", BigInteger, primary_key=True),
+    Column("to_position", BigInteger, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("written_at", DateTime(timezone=True), nullable=False),
+    Column("verified_at", DateTime(timezone=True)),
+    Column("removed_at", DateTime(timezone=True)),
+    schema="log",
+)

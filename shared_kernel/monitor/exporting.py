@@ -6,10 +6,15 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shared_kernel.monitor.looking import ProjectionSight
+from shared_kernel.monitor.looking import ProjectionSight, Sizes
 from shared_kernel.monitor.watching import Watch, Watched
 
 _PROJECTION: Final = ("projection",)
+_SIZES: Final[tuple[tuple[str, str, Callable[[Sizes], float]], ...]] = (
+    ("shelfwise_database_bytes", "What the database takes on disk.", lambda sizes: sizes.database_bytes),
+    ("shelfwise_live_rows", "Rows of all its tables.", lambda sizes: sizes.live_rows),
+    ("shelfwise_dead_rows", "Rows that autovacuum has not removed yet.", lambda sizes: sizes.dead_rows),
+)
 
 
 class WatchCollector(Collector):
@@ -48,6 +53,15 @@ def _seen(watched: Watched) -> Iterator[Metric]:
     )  # fmt: skip
     yield _each("shelfwise_dead_letters", "Keys given up on.", sight.projections, lambda one: one.dead_letters)
     yield _each("shelfwise_retrying_keys", "Parked keys still tried.", sight.projections, lambda one: one.retrying)
+    yield _each(
+        "shelfwise_projection_paused", "1 while an operator has it stand still.", sight.projections,
+        lambda one: one.is_paused,
+    )  # fmt: skip
+    for name, documentation, value in _SIZES:
+        family = GaugeMetricFamily(name, documentation, labels=("database",))
+        for sizes in watched.sizes:
+            family.add_metric([sizes.database], value(sizes))
+        yield family
     labour = sight.labour
     yield GaugeMetricFamily("shelfwise_projectors", "Projectors whose heart beats.", value=labour.workers)
     yield GaugeMetricFamily("shelfwise_shards", "Shards there are.", value=labour.shards)
@@ -61,6 +75,10 @@ def _seen(watched: Watched) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "shelfwise_append_wait_seconds", "How long the first of them has waited.", value=vitals.append_wait_seconds
         )
+        yield GaugeMetricFamily(
+            "shelfwise_archive_unfinished_files", "Archive files whose events are still in the log, minutes later.",
+            value=vitals.unfinished_archives,
+        )  # fmt: skip
 
 
 def _each(

@@ -45,7 +45,7 @@ class Judge:
         now = self._now()
         stands: dict[_Place, tuple[int, float]] = {}
         reasons = [*_labour_reasons(sight)]
-        for projection in sight.projections:
+        for projection in (one for one in sight.projections if not one.is_paused):  # somebody wanted it so
             stalled = []
             for lag in projection.behind:
                 place = (projection.name, projection.version, lag.tenant_id)

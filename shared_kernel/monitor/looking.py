@@ -24,11 +24,15 @@ _WORST: Final = 5
 
 _HEADS: Final = "SELECT tenant_id, position FROM log.heads($1)"
 _RECORDED: Final = "SELECT tenant_id, position, recorded_at FROM log.recorded_at($1, $2)"
-_VITALS: Final = "SELECT append_waiting, append_wait_seconds FROM log.vitals()"
+_VITALS: Final = "SELECT append_waiting, append_wait_seconds, unfinished_archives FROM log.vitals()"
 _STANDING: Final = """
-SELECT name, version, tenants, position_sum, rows, dead, retrying, is_building FROM projection.standing($1)
+SELECT name, version, tenants, position_sum, rows, dead, retrying, is_building, is_paused FROM projection.standing($1)
 """
 _BEHIND: Final = "SELECT name, version, tenant_id, position, head FROM projection.behind($1, $2, $3, $4)"
+_SIZES: Final = {
+    "write": "SELECT database_bytes, live_rows, dead_rows FROM log.sizes()",
+    "read": "SELECT database_bytes, live_rows, dead_rows FROM projection.sizes()",
+}
 _LABOUR: Final = "SELECT workers, shards, held_shards FROM projection.labour($1)"
 
 
@@ -72,6 +76,7 @@ class ProjectionSight(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: int
     retrying: int
     is_building: bool
+    is_paused: bool
     lag_events: int | None
     lag_seconds: float | None
     behind: tuple[StoreLag, ...]
@@ -95,10 +100,21 @@ class LogVitals(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         append_waiting: commands that wait for a log's head, and for how long the first of them has.
+        unfinished_archives: files whose events are still in the log minutes after they were written.
     """
 
     append_waiting: int
     append_wait_seconds: float
+    unfinished_archives: int
+
+
+class Sizes(msgspec.Struct, frozen=True, kw_only=True):
+    """What one database holds, `write` or `read`; dead rows are those that autovacuum has not removed yet."""
+
+    database: str
+    database_bytes: int
+    live_rows: int
+    dead_rows: int
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +153,20 @@ async def look(
             return await _seen_without_log(read, versions, tenant_id)
         async with write_pool.acquire() as write:
             return await _seen(write, read, versions, tenant_id=tenant_id, clock=clock)
+
+
+async def look_at_sizes(write_pool: Pool | None, read_pool: Pool) -> tuple[Sizes, ...]:
+    """How large either database is; dearer than `look`, and wanted less often.
+
+    Raises:
+        TimeoutError, OSError, asyncpg errors: a database did not answer.
+    """
+    found = []
+    async with asyncio.timeout(LOOK_SECONDS):
+        for database, pool in (("write", write_pool), ("read", read_pool)):
+            if pool is not None:
+                found.append(Sizes(database=database, **dict(await pool.fetchrow(_SIZES[database]))))
+    return tuple(found)
 
 
 async def _seen(
@@ -201,6 +231,7 @@ async def _projections(
                 dead_letters=row["dead"] if row else 0,
                 retrying=row["retrying"] if row else 0,
                 is_building=bool(row and row["is_building"]),
+                is_paused=bool(row and row["is_paused"]),
                 lag_events=None if lags is None else sum(lag.lag_events for lag in behind),
                 lag_seconds=None if lags is None else max((lag.lag_seconds for lag in behind), default=0.0),
                 behind=tuple(behind),

@@ -13,7 +13,7 @@ import structlog
 from shared_kernel.database.pool import Pool
 from shared_kernel.errors import UnavailableError
 from shared_kernel.monitor.judging import Judge, Verdict
-from shared_kernel.monitor.looking import LOOK_SECONDS, Sight, Version, look
+from shared_kernel.monitor.looking import LOOK_SECONDS, Sight, Sizes, Version, look, look_at_sizes
 from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 
@@ -24,6 +24,8 @@ _SHARE: Final = 0.05
 """Of the time, at most, that looking may take: with ten thousand stores a look is no longer cheap."""
 _LONGEST_PAUSE_SECONDS: Final = 4.0
 _REDIS_SECONDS: Final = 0.5
+_SIZES_SECONDS: Final = 15.0
+"""How large a database is changes slowly, and is dearer to ask."""
 
 FAILURES: Final = (
     OSError,
@@ -44,6 +46,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     sight: Sight
     verdict: Verdict
     redis_answers: bool
+    sizes: tuple[Sizes, ...]
     at: float
 
 
@@ -68,6 +71,8 @@ class Watch:
         self._since = now()
         self._watched: Watched | None = None
         self._failure = "has not looked yet"
+        self._sizes: tuple[Sizes, ...] = ()
+        self._sized_at = -_SIZES_SECONDS
 
     @property
     def watched(self) -> Watched | None:
@@ -104,8 +109,15 @@ class Watch:
 
     async def _look(self) -> None:
         sight = await look(self._write_pool, self._read_pool, self._versions)
+        if self._now() - self._sized_at >= _SIZES_SECONDS:
+            self._sizes = await look_at_sizes(self._write_pool, self._read_pool)
+            self._sized_at = self._now()
         self._watched = Watched(
-            sight=sight, verdict=self._judge.judge(sight), redis_answers=await self._redis_answers(), at=self._now()
+            sight=sight,
+            verdict=self._judge.judge(sight),
+            redis_answers=await self._redis_answers(),
+            sizes=self._sizes,
+            at=self._now(),
         )
 
     async def _redis_answers(self) -> bool:

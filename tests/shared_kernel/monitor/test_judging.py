@@ -23,7 +23,7 @@ class Clock:
 
 
 def sight(
-    *positions: int, lag_seconds: float = 1.0, workers: int = 1, held_shards: int = 16, version: int = 1
+    *positions: int, lag_seconds: float = 1.0, workers: int = 1, held_shards: int = 16, is_paused: bool = False
 ) -> Sight:
     """One projection, at these positions in as many stores."""
     behind = tuple(
@@ -32,8 +32,8 @@ def sight(
         if position < HEAD
     )
     seen = ProjectionSight(
-        name="sales", version=version, tenants=len(positions), position_sum=sum(positions), rows=0, dead_letters=0,
-        retrying=0, is_building=False, lag_events=sum(one.lag_events for one in behind),
+        name="sales", version=1, tenants=len(positions), position_sum=sum(positions), rows=0, dead_letters=0,
+        retrying=0, is_building=False, is_paused=is_paused, lag_events=sum(one.lag_events for one in behind),
         lag_seconds=max((one.lag_seconds for one in behind), default=0.0), behind=behind,
     )  # fmt: skip
     labour = Labour(workers=workers, shards=16, held_shards=held_shards)
@@ -79,3 +79,12 @@ def test_that_nobody_works_is_red_before_anything_lags(workers: int, held: int, 
     """At the first look."""
     (reason,) = Judge().judge(sight(HEAD, workers=workers, held_shards=held)).reasons
     assert said in reason
+
+
+def test_a_paused_projection_is_not_red() -> None:
+    """Somebody wanted it so, and is told of it elsewhere."""
+    clock = Clock()
+    judge = Judge(now=clock)
+    for _ in range(3):
+        assert judge.judge(sight(10, lag_seconds=3_600.0, is_paused=True)).is_green
+        clock.now += STALLED_SECONDS

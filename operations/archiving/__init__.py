@@ -1,0 +1,1 @@
+"""Moving old events from the log's table to archive files."""
