@@ -237,6 +237,16 @@ async def _fill_shelves(connection: asyncpg.Connection, store: BenchStore, log: 
     await connection.copy_records_to_table(
         "stock",
         schema_name="write",
+        columns=[
+            "tenant_id",
+            "stock_id",
+            "location_id",
+            "edition_id",
+            "version",
+            "on_hand",
+            "reserved",
+            "value_minor",
+        ],
         records=[
             (store.tenant_id, stock_id, store.location_id, edition_id, 1, ON_HAND, 0, ON_HAND * COST_MINOR)
             for stock_id, edition_id in zip(stock_ids, store.edition_ids, strict=True)
