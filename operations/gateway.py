@@ -55,6 +55,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: str
     secret_key: str
     payment_callback_secret: str = ""
+    webhooks_allow_loopback: bool = False
 
 
 class Gateway:
@@ -160,6 +161,7 @@ def create_gateway(settings: GatewaySettings) -> Gateway:
         redis_url=settings.redis_url,
         secret_key=settings.secret_key,
         payment_callback_secret=settings.payment_callback_secret,
+        webhooks_allow_loopback=settings.webhooks_allow_loopback,
     )
     read_settings = ReadApiSettings(
         read_database_url=settings.read_database_url,

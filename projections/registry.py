@@ -20,6 +20,8 @@ from projections import (
     store,
     store_counts,
     store_origins,
+    webhook_deliveries,
+    webhooks,
 )
 from projections.fold import Projection
 
@@ -44,6 +46,8 @@ PROJECTIONS: tuple[AnyProjection, ...] = (
     sales.PROJECTION,
     best_sellers.PROJECTION,
     kpis.PROJECTION,
+    webhooks.PROJECTION,
+    webhook_deliveries.PROJECTION,
 )
 
 _BY_NAME = {projection.view.name: projection for projection in PROJECTIONS}

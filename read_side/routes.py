@@ -18,6 +18,8 @@ from read_side.stock_levels import endpoints as stock_levels
 from read_side.stock_movements import endpoints as stock_movements
 from read_side.store import endpoints as store
 from read_side.store_counts import endpoints as store_counts
+from read_side.webhook_deliveries import endpoints as webhook_deliveries
+from read_side.webhooks import endpoints as webhooks
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     *store.ROUTES,
@@ -34,4 +36,6 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     *sales.ROUTES,
     *best_sellers.ROUTES,
     *kpis.ROUTES,
+    *webhooks.ROUTES,
+    *webhook_deliveries.ROUTES,
 )

@@ -39,6 +39,7 @@ from write_side.payments.inbox import Inbox
 from write_side.payments.providers import callback_reader
 from write_side.routes import ROUTES
 from write_side.tenants.authentication import authenticate, is_known_origin
+from write_side.webhooks.signing import WebhookRules
 
 API_PATH: Final = "/api/v1"
 _ARQ_TIMEOUT_SECONDS: Final = 2.0
@@ -57,6 +58,7 @@ class WriteApiSettings(msgspec.Struct, frozen=True, kw_only=True):
         write_pool_size: connections of one process; commands past it wait, a second and a half at most.
         processes: among which the limits are shared out while Redis is away.
         trusted_proxies: networks in CIDR form, separated by commas, whose `X-Forwarded-For` is believed.
+        webhooks_allow_loopback: whether receivers on this machine, without TLS, are accepted: for development.
         tenant_per_minute, key_per_minute, address_per_minute: units of the limits.
         payment_callback_secret: that the payment provider signs its callbacks with; without it none is trusted.
     """
@@ -71,6 +73,7 @@ class WriteApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     key_per_minute: int = _DEFAULT_LIMITS.key_per_minute
     address_per_minute: int = _DEFAULT_LIMITS.address_per_minute
     payment_callback_secret: str = ""
+    webhooks_allow_loopback: bool = False
     log_level: str = "info"
     log_format: LogFormat = "auto"
 
@@ -145,6 +148,11 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
     async def origin_is_known(origin: str) -> bool:
         return await is_known_origin(running.parts.pool, origin)
 
+    rules = WebhookRules(secret_key=settings.secret_key, allows_loopback=settings.webhooks_allow_loopback)
+
+    async def webhook_rules() -> Any:  # noqa: ANN401  # as below
+        return rules
+
     async def commands() -> Any:  # noqa: ANN401  # Litestar compares the annotation with the handlers' own
         return running.parts.commands
 
@@ -172,7 +180,11 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
         authentication=Authentication(
             authenticate=principal_of_key, cache=cache, secret_key=settings.secret_key, clock=overrides.clock
         ),
-        dependencies={"commands": Provide(commands), "inbox": Provide(inbox)},
+        dependencies={
+            "commands": Provide(commands),
+            "inbox": Provide(inbox),
+            "webhook_rules": Provide(webhook_rules),
+        },
         lifespan=[lifespan],
         is_known_origin=origin_is_known,
     )

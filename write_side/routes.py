@@ -9,6 +9,7 @@ from write_side.inventory import endpoints as inventory
 from write_side.inventory.holds import endpoints as holds
 from write_side.orders import endpoints as orders
 from write_side.payments import endpoints as payments
+from write_side.webhooks import endpoints as webhooks
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     *catalog.ROUTES,
@@ -16,4 +17,5 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     *holds.ROUTES,
     *orders.ROUTES,
     *payments.ROUTES,
+    *webhooks.ROUTES,
 )

@@ -45,7 +45,10 @@ from write_side.reactions.fault_points import Reach, carry_on
 from write_side.reactions.progress import Progress
 from write_side.reactions.reaction import Duty, Reaction
 from write_side.reactions.working import LEASES, Workplace
-from write_side.subscribers import REACTIONS
+from write_side.subscribers import REACTIONS, Deliverers, duties_of
+from write_side.webhooks.delivering import Deliveries
+from write_side.webhooks.sending import Sender
+from write_side.webhooks.signing import WebhookRules
 
 _POOL_SIZE = 10
 """Six turns at a time, and some for heartbeat, heads and duties."""
@@ -63,6 +66,10 @@ class ReactionsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     write_database_url: str
     redis_url: str
+    secret_key: str
+    """What the secrets of webhooks are derived from."""
+    webhooks_allow_loopback: bool = False
+    """Whether receivers on this machine, without TLS, are accepted: for development."""
     probe_port: int = 9101
     """Of `/health/…` and `/metrics`; 0 lets the system choose."""
     probe_host: str = "127.0.0.1"
@@ -81,10 +88,10 @@ class ReactionsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Subscribers(msgspec.Struct, frozen=True, kw_only=True):
-    """What to run; tests may run others, and die at fault points."""
+    """What to run; tests may run others, and die at fault points. Duties are those of production unless given."""
 
     reactions: Sequence[Reaction] = REACTIONS
-    duties: Sequence[Duty] = ()
+    duties: Sequence[Duty] | None = None
     saga_times: SagaTimes = SagaTimes()
     reach: Reach = carry_on
 
@@ -111,7 +118,7 @@ async def reactions_parts(settings: ReactionsSettings, subscribers: Subscribers)
         drains = DrainParts(
             place=Workplace(pool=pool, doorbell=doorbell, reach=subscribers.reach),
             reactions=subscribers.reactions,
-            duties=subscribers.duties,
+            duties=_duties(stack, settings) if subscribers.duties is None else subscribers.duties,
             progress=Progress(metrics.registry),
             turns=asyncio.Semaphore(_TURNS_AT_A_TIME),
             times=LeaseTimes(lease_seconds=settings.lease_seconds),
@@ -168,6 +175,13 @@ async def run_reactions(settings: ReactionsSettings, subscribers: Subscribers | 
             log.info("reactions_started", worker_id=str(parts.worker_id), reactions=len(subscribers.reactions))
             for part in _loops(settings, parts):
                 group.create_task(part)
+
+
+def _duties(stack: AsyncExitStack, settings: ReactionsSettings) -> Sequence[Duty]:
+    rules = WebhookRules(secret_key=settings.secret_key, allows_loopback=settings.webhooks_allow_loopback)
+    sender = Sender(allows_loopback=rules.allows_loopback)
+    stack.callback(sender.close)
+    return duties_of(Deliverers(webhooks=Deliveries(rules, sender)))
 
 
 def _loops(settings: ReactionsSettings, parts: ReactionsParts) -> list[Coroutine[None, None, None]]:

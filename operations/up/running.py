@@ -28,6 +28,9 @@ _SERVERS_LOOK_SECONDS = 1.0
 _LOG_VARIABLES: Mapping[str, str] = {"SHELFWISE_LOG_LEVEL": "warning", "SHELFWISE_LOG_FORMAT": "auto"}
 """What children log unless our own environment says otherwise: with `info`, every request."""
 
+_DEVELOPMENT: Mapping[str, str] = {"SHELFWISE_WEBHOOKS_ALLOW_LOOPBACK": "true"}
+"""`up` is for one machine: receivers of webhooks may be on it."""
+
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """What runs once `up` is ready; each projector's probe is known then."""
@@ -166,6 +169,7 @@ def _api(site: Site, provider: Mapping[str, str]) -> ChildSpec:
             "SHELFWISE_SECRET_KEY": installation.secret_key,
             "SHELFWISE_PORT": f"{site.port}",
             "SHELFWISE_PAYMENT_CALLBACK_SECRET": provider.get("SHELFWISE_PAYMENT_CALLBACK_SECRET", ""),
+            **_DEVELOPMENT,
         },
     )
 
@@ -192,6 +196,8 @@ def _reactions(installation: Installation, provider: Mapping[str, str]) -> Child
             "SHELFWISE_WRITE_DATABASE_URL": _as(DatabaseRole.REACTIONS, installation.write_database_url, installation),
             "SHELFWISE_PAYMENT_PROVIDER_URL": provider["SHELFWISE_PAYMENT_PROVIDER_URL"],
             "SHELFWISE_PAYMENT_PROVIDER_KEY": provider.get("SHELFWISE_PAYMENT_PROVIDER_KEY", ""),
+            "SHELFWISE_SECRET_KEY": installation.secret_key,
+            **_DEVELOPMENT,
             "SHELFWISE_PROBE_PORT": "0",
         },
     )

@@ -42,5 +42,7 @@ MOVE_STOCK = AccessPolicy(name="move_stock", roles=frozenset({Role.OWNER, Role.M
 MOVE_MONEY = AccessPolicy(name="move_money", roles=frozenset({Role.OWNER, Role.MANAGER}))
 """Take what is held, and give back what was taken."""
 SELL = AccessPolicy(name="sell", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK}))
+MANAGE_WEBHOOKS = AccessPolicy(name="manage_webhooks", roles=frozenset({Role.OWNER}))
+"""Who is told of what happens in the store, and by which secret they know us."""
 OPERATE = AccessPolicy(name="operate", roles=frozenset({Role.OPERATOR}))
 """The platform's own: no key of a store opens it, and its key opens no store."""

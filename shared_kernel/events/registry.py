@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from shared_kernel.events import catalog, holds, inventory, orders, payments, tenants
+from shared_kernel.events import catalog, holds, inventory, orders, payments, tenants, webhooks
 from shared_kernel.events.envelope import Event
 from shared_kernel.events.upcasters import UPCASTERS
 
@@ -46,6 +46,12 @@ AnyEvent: TypeAlias = (
     | payments.PaymentVoided
     | payments.PaymentRefunded
     | payments.RefundRefused
+    | webhooks.WebhookCreated
+    | webhooks.WebhookSecretRotated
+    | webhooks.WebhookDisabled
+    | webhooks.WebhookEnabled
+    | webhooks.WebhookDeleted
+    | webhooks.WebhookDeliveryTried
 )
 
 EVENT_TYPES: dict[str, type[Event]] = {kind.__name__: kind for kind in AnyEvent.__args__}

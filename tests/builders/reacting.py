@@ -54,6 +54,8 @@ def reactions_settings(servers: Servers, **changes: object) -> ReactionsSettings
     settings = ReactionsSettings(
         write_database_url=servers.url_as(DatabaseRole.REACTIONS),
         redis_url=servers.redis_url,
+        secret_key=servers.secret_key,
+        webhooks_allow_loopback=True,
         probe_port=0,
         lease_seconds=LEASE_SECONDS,
         idle_in_transaction_seconds=1.0,

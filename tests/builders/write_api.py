@@ -75,6 +75,7 @@ async def open_write_api(
         write_database_url=servers.url_as(DatabaseRole.WRITE_API),
         redis_url=redis_url or servers.redis_url,
         secret_key=servers.secret_key,
+        webhooks_allow_loopback=True,
     )
     app = create_app(settings, Overrides(limits=limits))
     async with open_write_side(servers) as write_side, running_client(app) as client:

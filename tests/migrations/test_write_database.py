@@ -20,6 +20,7 @@ import write_side.orders.tables
 import write_side.payments.tables
 import write_side.reactions.tables
 import write_side.tenants.tables
+import write_side.webhooks.tables
 from migrations.apply import migrate, pending
 from shared_kernel.database.metadata import WRITE_METADATA
 from shared_kernel.database.roles import DatabaseRole
@@ -38,6 +39,7 @@ TABLE_MODULES = (
     write_side.payments.tables,
     write_side.reactions.tables,
     write_side.tenants.tables,
+    write_side.webhooks.tables,
 )
 SCHEMAS = ("write", "log", "access", "operations", "reaction")
 _TENANT_TABLES = """

@@ -50,4 +50,4 @@ if __name__ == "__main__":
     if chosen.parent_pid is not None:
         die_with_parent(parent_pid=chosen.parent_pid)
     reach = dying_at(sys.argv[1], int(sys.argv[2])) if sys.argv[1:] else carry_on
-    uvloop.run(run_until_signalled(chosen, Subscribers(reactions=(stumbling(),), reach=reach)))
+    uvloop.run(run_until_signalled(chosen, Subscribers(reactions=(stumbling(),), duties=(), reach=reach)))

@@ -11,7 +11,7 @@ from shared_kernel.clock import Clock, system_clock
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.doorbell import Doorbell
-from shared_kernel.events.envelope import Metadata
+from shared_kernel.events.envelope import Event, Metadata
 from shared_kernel.identifiers import new_id
 from shared_kernel.subscription.leases import Lease, LeaseTable
 from shared_kernel.tenancy import Tenant
@@ -67,6 +67,13 @@ class Work:
         await self.connection.execute("RELEASE SAVEPOINT command")
         self._events += unit.events
         return outcome
+
+    def record(self, event: Event, *, stream_id: UUID, stream_version: int) -> None:
+        """Put an event behind those recorded so far, where no command stands for it."""
+        request = self._request("record", None)
+        unit = UnitOfWork(connection=self.connection, request=request, now=self.now, make_id=self.new_id)
+        unit.record(event, stream_id=stream_id, stream_version=stream_version)
+        self._events += unit.events
 
     async def append(self) -> int | None:
         """What was recorded goes into the log; its new head, or None where nothing was. Once, and last."""

@@ -1,0 +1,1 @@
+"""What receivers were sent, and how they answered."""

@@ -1,0 +1,1 @@
+"""Who is told of what happens in the store."""
