@@ -32,6 +32,8 @@ from shared_kernel.rate_limits.limiter import LocalShare, RateLimiter
 from shared_kernel.rate_limits.settings import RateLimitSettings
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.settings import read_settings
+from write_side.batch.registry import batch_commands
+from write_side.batch.running import Batch
 from write_side.command_execution.commands_over_http import CommandLimits, Commands
 from write_side.command_execution.execution import CommandExecution
 from write_side.command_execution.forgetting import keep_forgetting
@@ -153,6 +155,11 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
     async def webhook_rules() -> Any:  # noqa: ANN401  # as below
         return rules
 
+    batched = batch_commands(overrides.routes, {"webhook_rules": rules}, below=API_PATH)
+
+    async def batch() -> Any:  # noqa: ANN401  # as below
+        return Batch(running.parts.execution, batched)
+
     async def commands() -> Any:  # noqa: ANN401  # Litestar compares the annotation with the handlers' own
         return running.parts.commands
 
@@ -181,6 +188,7 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
             authenticate=principal_of_key, cache=cache, secret_key=settings.secret_key, clock=overrides.clock
         ),
         dependencies={
+            "batch": Provide(batch),
             "commands": Provide(commands),
             "inbox": Provide(inbox),
             "webhook_rules": Provide(webhook_rules),

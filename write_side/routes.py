@@ -4,6 +4,7 @@ from typing import Final
 
 from litestar.handlers import HTTPRouteHandler
 
+from write_side.batch import endpoints as batch
 from write_side.catalog import endpoints as catalog
 from write_side.inventory import endpoints as inventory
 from write_side.inventory.holds import endpoints as holds
@@ -18,4 +19,5 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     *orders.ROUTES,
     *payments.ROUTES,
     *webhooks.ROUTES,
+    *batch.ROUTES,
 )

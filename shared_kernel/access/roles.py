@@ -42,6 +42,8 @@ MOVE_STOCK = AccessPolicy(name="move_stock", roles=frozenset({Role.OWNER, Role.M
 MOVE_MONEY = AccessPolicy(name="move_money", roles=frozenset({Role.OWNER, Role.MANAGER}))
 """Take what is held, and give back what was taken."""
 SELL = AccessPolicy(name="sell", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK}))
+BATCH = AccessPolicy(name="batch", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK}))
+"""Each command of it is held against its own policy."""
 MANAGE_WEBHOOKS = AccessPolicy(name="manage_webhooks", roles=frozenset({Role.OWNER}))
 """Who is told of what happens in the store, and by which secret they know us."""
 OPERATE = AccessPolicy(name="operate", roles=frozenset({Role.OPERATOR}))

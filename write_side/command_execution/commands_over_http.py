@@ -83,7 +83,7 @@ class Commands:
         """
         command = await _command(request, operation)
         answer = await self._execution.execute(command, decide)
-        return _response(answer, is_dry=command.dry_run, fields=request.scope.get(_LIMIT_FIELDS))
+        return respond(request, answer, is_dry=command.dry_run)
 
     async def run_planned(
         self, request: HttpRequest, operation: str, plan: Decide, answer_for: Callable[[Answer], Decide]
@@ -140,7 +140,9 @@ async def _claim(request: HttpRequest, actor: str, operation: str, key: str) -> 
     return claim_of(actor=actor, operation=operation, key=key, request=parts)
 
 
-def _response(answer: Answer, *, is_dry: bool, fields: Any) -> Response[Any]:  # noqa: ANN401  # a scope's member
+def respond(request: HttpRequest, answer: Answer, *, is_dry: bool) -> Response[Any]:
+    """The response of an executed command, with what the limits said."""
+    fields: Any = request.scope.get(_LIMIT_FIELDS)  # Any: a scope's member
     reply = CommandReply(
         status=answer.status,
         body=envelope_bytes(answer.data, _DRY_RUN_META if is_dry else NO_META),

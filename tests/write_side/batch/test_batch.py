@@ -1,0 +1,118 @@
+"""Many commands in one request, each done once, or all of them or none."""
+
+from typing import Any
+
+from shared_kernel.access.roles import Role
+from tests.builders.write_api import WriteApi, made, order, shelf
+from write_side.batch.registry import batch_commands
+from write_side.routes import ROUTES
+from write_side.webhooks.signing import WebhookRules
+
+
+def item(command: str, payload: dict[str, Any], key: str | None = None, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    """One command."""
+    return {"command": command, "payload": payload, "idempotency_key": key, **more}
+
+
+def place(location: str, edition: str, quantity: int, key: str) -> dict[str, Any]:
+    """One order."""
+    return item("place_order", order(location, (edition, quantity)), key)
+
+
+async def run(api: WriteApi, *items: dict[str, Any], together: bool = False, dry: bool = False) -> dict[str, Any]:
+    """The batch's data."""
+    headers = {"ShelfWise-Dry-Run": "true"} if dry else {}
+    body = {"items": list(items), "all_or_nothing": together}
+    return made(await api.post("/batch", body, key=None, headers=headers), status=200)
+
+
+def outcomes(done: dict[str, Any]) -> list[str]:
+    """In the order of the commands."""
+    return [one["outcome"] for one in done["items"]]
+
+
+async def orders_of(api: WriteApi) -> int:
+    """How many there are."""
+    return sum(one.type == "OrderPlaced" for one in await api.write_side.log())
+
+
+def test_every_command_of_the_routes_can_be_batched() -> None:
+    """The list is the routes' own: what they need is given."""
+    provided = {"webhook_rules": WebhookRules(secret_key="x" * 32)}
+    named = batch_commands(ROUTES, provided, below="/api/v1")
+    assert {"place_order", "cancel_order", "create_edition", "receive_stock", "create_webhook"} <= set(named)
+    assert "run_batch" not in named
+
+
+async def test_each_command_has_its_own_outcome(write_api: WriteApi) -> None:
+    """One that is refused stops no other; positions are where each ended; problems are what the route would say."""
+    location, edition = await shelf(write_api)
+    done = await run(
+        write_api,
+        place(location, edition, 1, "one"),
+        place(location, edition, 100, "two"),
+        item("no_such_command", {}),
+        item("place_order", {"location_id": location}, "four"),
+        item("place_order", order(location, (edition, 1))),
+        place(location, edition, 2, "six"),
+    )
+    assert outcomes(done) == ["done", "refused", "refused", "refused", "refused", "done"]
+    assert done["complete"] is False
+    codes = [one["problem"] and one["problem"]["code"] for one in done["items"]]
+    assert codes == [None, "insufficient_stock", "unknown_command", "invalid", "idempotency_key_required", None]
+    assert {fault["pointer"] for fault in done["items"][3]["problem"]["errors"]} == {"/channel", "/lines"}
+    assert done["items"][5]["position"] == (await write_api.write_side.log())[-1].position
+    cancelled = await run(
+        write_api, item("cancel_order", {"order_id": done["items"][0]["data"]["id"], "reason": "x"}, "seven")
+    )
+    assert cancelled["items"][0]["data"]["status"] == "cancelled"
+
+
+async def test_a_retry_does_nothing_twice(write_api: WriteApi) -> None:
+    """Neither as a batch, nor on the command's own route with the same key."""
+    location, edition = await shelf(write_api)
+    items = [place(location, edition, 1, "a"), place(location, edition, 2, "b")]
+    first, again = await run(write_api, *items), await run(write_api, *items)
+    assert outcomes(again) == ["replayed", "replayed"]
+    assert [one["data"] for one in first["items"]] == [one["data"] for one in again["items"]]
+    alone = await write_api.post("/orders", order(location, (edition, 1)), key="a")
+    assert alone.headers["Idempotent-Replayed"] == "true"
+    assert await orders_of(write_api) == 2
+
+
+async def test_all_or_nothing(write_api: WriteApi) -> None:
+    """One refused undoes all; the copies are free again; done, it is replayed as a whole."""
+    location, edition = await shelf(write_api)
+    good, bad = place(location, edition, 15, "good"), place(location, edition, 15, "bad")
+    before = await write_api.write_side.log()
+    undone = await run(write_api, good, bad, place(location, edition, 1, "never"), together=True)
+    assert outcomes(undone) == ["undone", "refused", "not_tried"]
+    assert await write_api.write_side.log() == before
+    done = await run(write_api, good, place(location, edition, 5, "rest"), together=True)
+    assert (done["complete"], outcomes(done)) == (True, ["done", "done"])
+    log = await write_api.write_side.log()
+    placed = [one.position for one in log if one.type == "OrderPlaced"]
+    assert done["items"][1]["position"] == log[-1].position
+    assert placed[0] < done["items"][0]["position"] < placed[1]
+    again = await run(write_api, good, place(location, edition, 5, "rest"), together=True)
+    assert outcomes(again) == ["replayed", "replayed"]
+    assert [one["position"] for one in again["items"]] == [one["position"] for one in done["items"]]
+    mixed = await run(write_api, good, item("open_location", {"name": "New", "kind": "shop"}, "new"), together=True)
+    assert mixed["items"][1]["problem"]["code"] == "partly_done_before"
+    assert await orders_of(write_api) == 2
+
+
+async def test_roles_dry_runs_and_bounds(write_api: WriteApi) -> None:
+    """Each command is held against its own policy; a dry run changes nothing; a hundred is the most."""
+    location, edition = await shelf(write_api)
+    clerk = await write_api.another(role=Role.CLERK)
+    opening = item("open_location", {"name": "Attic", "kind": "shop"}, "attic")
+    mixed = await run(clerk, opening, place(location, edition, 1, "clerk"))
+    assert [one["status"] for one in mixed["items"]] == [403, 201]
+    before = await write_api.write_side.log()
+    for together in (True, False):
+        tried = await run(write_api, place(location, edition, 1, "dry"), together=together, dry=True)
+        assert (tried["items"][0]["status"], tried["items"][0]["position"]) == (200, None)
+    assert await write_api.write_side.log() == before
+    too_many = {"items": [opening] * 101}
+    assert (await write_api.post("/batch", too_many, key=None)).status_code == 422
