@@ -39,6 +39,7 @@ class Receiver:
         self.more_fields = ""
         self.received: list[Received] = []
         self.port = 0
+        self.open: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
@@ -47,6 +48,7 @@ class Receiver:
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer."""
+        self.open.add(writer)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
@@ -59,6 +61,7 @@ class Receiver:
                 answer = f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\n{self.more_fields}\r\n"
                 writer.write(answer.encode())
                 await writer.drain()
+        self.open.discard(writer)
         writer.close()
 
 
@@ -72,3 +75,6 @@ async def receiver(status: int | None = 204) -> AsyncIterator[Receiver]:
         yield opened
     finally:
         server.close()
+        for writer in list(opened.open):
+            writer.transport.abort()
+        await server.wait_closed()

@@ -133,6 +133,8 @@ async def test_no_redirect_is_followed() -> None:
 async def test_an_endless_answer_is_not_read() -> None:
     """Its head has a bound in bytes, all of it one in time."""
 
+    poured: asyncio.Queue[None] = asyncio.Queue()
+
     async def pour(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
@@ -140,10 +142,12 @@ async def test_an_endless_answer_is_not_read() -> None:
                 await writer.drain()
         except ConnectionError:
             writer.close()
+            await poured.put(None)
 
     server = await asyncio.start_server(pour, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     assert (await Sender(allows_loopback=True).send(url, {}, b"{}")).error == "connection"
+    await poured.get()
     server.close()
     async with receiver(None) as silent:
         sent = await Sender(allows_loopback=True, timeout_seconds=0.2).send(silent.url, {}, b"{}")
