@@ -150,22 +150,6 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
     async def origin_is_known(origin: str) -> bool:
         return await is_known_origin(running.parts.pool, origin)
 
-    rules = WebhookRules(secret_key=settings.secret_key, allows_loopback=settings.webhooks_allow_loopback)
-
-    async def webhook_rules() -> Any:  # noqa: ANN401  # as below
-        return rules
-
-    batched = batch_commands(overrides.routes, {"webhook_rules": rules}, below=API_PATH)
-
-    async def batch() -> Any:  # noqa: ANN401  # as below
-        return Batch(running.parts.execution, batched)
-
-    async def commands() -> Any:  # noqa: ANN401  # Litestar compares the annotation with the handlers' own
-        return running.parts.commands
-
-    async def inbox() -> Any:  # noqa: ANN401  # the same
-        return running.parts.inbox
-
     # Any: Litestar's user, auth and state, which are not used.
     async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         await running.parts.limits.admit(connection, handler)
@@ -187,15 +171,33 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
         authentication=Authentication(
             authenticate=principal_of_key, cache=cache, secret_key=settings.secret_key, clock=overrides.clock
         ),
-        dependencies={
-            "batch": Provide(batch),
-            "commands": Provide(commands),
-            "inbox": Provide(inbox),
-            "webhook_rules": Provide(webhook_rules),
-        },
+        dependencies=_dependencies(running, settings, overrides),
         lifespan=[lifespan],
         is_known_origin=origin_is_known,
     )
+
+
+def _dependencies(
+    running: Running[WriteApiParts], settings: WriteApiSettings, overrides: Overrides
+) -> dict[str, Provide]:
+    """What routes are given by name."""
+    rules = WebhookRules(secret_key=settings.secret_key, allows_loopback=settings.webhooks_allow_loopback)
+    batched = batch_commands(overrides.routes, {"webhook_rules": rules}, below=API_PATH)
+
+    async def webhook_rules() -> Any:  # noqa: ANN401  # Litestar compares the annotation with the handlers' own
+        return rules
+
+    async def batch() -> Any:  # noqa: ANN401  # the same
+        return Batch(running.parts.execution, batched)
+
+    async def commands() -> Any:  # noqa: ANN401  # the same
+        return running.parts.commands
+
+    async def inbox() -> Any:  # noqa: ANN401  # the same
+        return running.parts.inbox
+
+    given = {"batch": batch, "commands": commands, "inbox": inbox, "webhook_rules": webhook_rules}
+    return {name: Provide(give) for name, give in given.items()}
 
 
 def _health(running: Running[WriteApiParts]) -> Health:

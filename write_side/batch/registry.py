@@ -1,7 +1,7 @@
 """The commands that a batch takes: the routes themselves, asked what they would run."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -10,8 +10,10 @@ from litestar.handlers import HTTPRouteHandler
 
 from shared_kernel.http.decode import decode_body
 from shared_kernel.http.routes import Declaration, declaration_of
+from write_side.batch.errors import UnknownCommand
 from write_side.command_execution.commands_over_http import Commands, HttpRequest
 from write_side.command_execution.execution import Decide
+from write_side.command_execution.requests import Answer
 
 _REQUEST: Final = "request"
 _COMMANDS: Final = "commands"
@@ -47,6 +49,12 @@ class _Capturing(Commands):
     async def run(self, _request: HttpRequest, operation: str, decide: Decide) -> Response[Any]:
         """Leave with it."""
         raise _Captured(operation, decide)
+
+    async def run_planned(
+        self, _request: HttpRequest, _operation: str, _plan: Decide, _answer_for: Callable[[Answer], Decide]
+    ) -> Response[Any]:
+        """Its answer is somebody else's, and would keep all others waiting."""
+        raise UnknownCommand("this command waits for a payment provider: send it by itself")
 
 
 class BatchCommand:

@@ -101,10 +101,10 @@ class Commands:
         planning = await _command(request, f"{operation}.plan")
         planned = await self._execution.execute(planning, plan)
         if planning.dry_run:
-            return _response(planned, is_dry=True, fields=request.scope.get(_LIMIT_FIELDS))
+            return respond(request, planned, is_dry=True)
         command = msgspec.structs.replace(await _command(request, operation), if_match=None)
         answer = await self._when_known(command, answer_for(planned))
-        return _response(answer, is_dry=False, fields=request.scope.get(_LIMIT_FIELDS))
+        return respond(request, answer, is_dry=False)
 
     async def _when_known(self, command: CommandRequest, decide: Decide) -> Answer:
         for pause_seconds in _PAUSES_SECONDS:

@@ -132,7 +132,6 @@ async def test_no_redirect_is_followed() -> None:
 
 async def test_an_endless_answer_is_not_read() -> None:
     """Its head has a bound in bytes, all of it one in time."""
-
     poured: asyncio.Queue[None] = asyncio.Queue()
 
     async def pour(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
