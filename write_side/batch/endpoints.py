@@ -14,12 +14,18 @@ from shared_kernel.http.envelope import CommandEnvelope
 from shared_kernel.http.request_headers import is_dry_run
 from shared_kernel.http.routes import declare
 from write_side.batch.commands import BatchDone, RunBatch
+from write_side.batch.errors import PartlyDoneBefore, UnknownCommand
 from write_side.batch.running import Batch, Context
 from write_side.command_execution.commands_over_http import HttpRequest, respond
 from write_side.command_execution.requests import Answer
 
 
-@post("/batch", opt=declare(policy=BATCH, cost=50), status_code=200, summary="Run up to a hundred commands")
+@post(
+    "/batch",
+    opt=declare(policy=BATCH, cost=50, errors=(UnknownCommand, PartlyDoneBefore)),
+    status_code=200,
+    summary="Run up to a hundred commands",
+)
 async def run_batch(
     request: HttpRequest, batch: NamedDependency[Batch], data: JSONBody[RunBatch]
 ) -> Response[CommandEnvelope[BatchDone]]:
