@@ -23,6 +23,7 @@ from projections.runtime.cache import WRITE_LIMITS
 from projections.runtime.catalog import AnyProjection, Catalog, ensure_tables
 from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.fault_points import Reach, carry_on
+from projections.runtime.freezing import run_freezing
 from projections.runtime.indexing import run_indexing
 from projections.runtime.jobs import run_jobs
 from projections.runtime.leases import LEASE_SECONDS, LeaseTimes, Probe, announce, ensure_leases, session_name
@@ -183,6 +184,7 @@ def _loops(settings: ProjectorSettings, parts: ProjectorParts) -> list[Coroutine
         listen(settings.redis_url, parts.keeper.wake),
         run_jobs(settings.redis_url, parts.keeper.wake),
         run_requests(parts.drains, parts.keeper),
+        run_freezing(parts.drains.read_pool, parts.drains.catalog),
         run_indexing(parts.drains, lambda: parts.keeper.held),
         parts.loading.run(),
     ]

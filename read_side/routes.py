@@ -14,6 +14,7 @@ from read_side.order_detail import endpoints as order_detail
 from read_side.order_list import endpoints as order_list
 from read_side.payments import endpoints as payments
 from read_side.sales import endpoints as sales
+from read_side.snapshots import endpoints as snapshots
 from read_side.stock_levels import endpoints as stock_levels
 from read_side.stock_movements import endpoints as stock_movements
 from read_side.store import endpoints as store
@@ -38,4 +39,5 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     *kpis.ROUTES,
     *webhooks.ROUTES,
     *webhook_deliveries.ROUTES,
+    *snapshots.ROUTES,
 )

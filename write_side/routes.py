@@ -10,6 +10,7 @@ from write_side.inventory import endpoints as inventory
 from write_side.inventory.holds import endpoints as holds
 from write_side.orders import endpoints as orders
 from write_side.payments import endpoints as payments
+from write_side.snapshots import endpoints as snapshots
 from write_side.webhooks import endpoints as webhooks
 
 ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
@@ -18,6 +19,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     *holds.ROUTES,
     *orders.ROUTES,
     *payments.ROUTES,
+    *snapshots.ROUTES,
     *webhooks.ROUTES,
     *batch.ROUTES,
 )

@@ -13,9 +13,12 @@ from litestar import Router
 from read_side.app import API_PATH
 from read_side.query_execution.cursors import InvalidCursor
 from read_side.query_execution.errors import (
+    AsOfTooEarlyError,
     PositionUnknownError,
     ProjectionBehindError,
     RowDegradedError,
+    SnapshotBuildingError,
+    SnapshotUnknownError,
     TooManyWaitingError,
     ViewNotBuiltError,
 )
@@ -50,6 +53,7 @@ _ERRORS_OF_QUERIES: Final[Mapping[str, Sequence[type[ShelfWiseError]]]] = {
         ViewNotBuiltError,
     ),
     "cursor": (InvalidCursor,),
+    "as_of": (SnapshotUnknownError, SnapshotBuildingError, AsOfTooEarlyError),
 }
 
 

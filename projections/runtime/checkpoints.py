@@ -28,7 +28,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         mode: `live` is read, `kept` is folded along for a rollback, `returning` is about to be read again, `building`
-            belongs to a rebuild.
+            belongs to a rebuild, `frozen` stops at a snapshot's position.
         position: of the last event folded.
         as_of: when that event was recorded.
         revision: moves whenever rows change.
@@ -92,7 +92,7 @@ _ENROL = """
 WITH newest AS (
     SELECT DISTINCT ON (b.name, b.version) b.name, b.version, b.build
     FROM projection.build b JOIN unnest($2::text[], $3::int[]) AS wanted(name, version) USING (name, version)
-    WHERE b.attached_at IS NOT NULL
+    WHERE b.attached_at IS NOT NULL AND NOT b.is_frozen
     ORDER BY b.name, b.version, b.build DESC
 ), enrolled AS (
     INSERT INTO projection.checkpoint (tenant_id, name, version, build, mode, position, revision, rows, paused)

@@ -11,6 +11,7 @@ import structlog
 
 from projections.runtime.careful import Projecting
 from projections.runtime.errors import CheckpointMovedError, LeaseLostError, is_database_failure
+from projections.runtime.freezing import Freezing
 from projections.runtime.healing import Healing
 from projections.runtime.leases import Lease
 from projections.runtime.live import LiveRounds
@@ -43,6 +44,9 @@ class ShardDrain:
         )
         self._careful_rounds = Rounds(parts, self._projecting.project)
         self._rebuild = Rebuild(
+            **pools, catalog=parts.catalog, lease=lease, projecting=self._projecting, skips=parts.skips
+        )
+        self._freezing = Freezing(
             **pools, catalog=parts.catalog, lease=lease, projecting=self._projecting, skips=parts.skips
         )
         self._healing = Healing(**pools, catalog=parts.catalog, lease=lease, skips=parts.skips)
@@ -112,6 +116,7 @@ class ShardDrain:
                 raise LeaseLostError(f"shard {self._shard.number} is another worker's")
             is_busy = self._projecting.is_careful and await self._careful_round()
             is_busy = await self._rebuild_step() or is_busy
+            is_busy = await self._freezing_step() or is_busy
             await self._keep_up()
         if self._shard.is_drained:
             await self._projecting.trust()
@@ -177,3 +182,13 @@ class ShardDrain:
                 await self._shard.load([tenant])
                 await self._shard.write_through([tenant], {})
         return not self._rebuild.seconds_until_allowed()
+
+    async def _freezing_step(self) -> bool:
+        """One batch of what is being frozen, in the same way."""
+        unfinished = await self._freezing.next(self._shard.tenants.ids())
+        if unfinished is None:
+            return False
+        async with self._parts.rebuild_turns, self._live.standing_still(self._shard):
+            if await self._freezing.step(unfinished):
+                await self._shard.load([unfinished.checkpoint.tenant_id])  # there are parked keys to be healed now
+        return True

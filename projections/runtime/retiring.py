@@ -25,7 +25,7 @@ _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '50ms'"
 
 _RIPE = """
 SELECT l.tenant_id, l.build,
-    l.build < (SELECT max(b.build) FROM projection.build b WHERE (b.name, b.version) = ($1, $2))
+    l.build < (SELECT max(b.build) FROM projection.build b WHERE (b.name, b.version) = ($1, $2) AND NOT b.is_frozen)
     AND NOT EXISTS (
         SELECT FROM projection.checkpoint c WHERE (c.name, c.version, c.build) = (l.name, l.version, l.build)
     ) AS is_whole

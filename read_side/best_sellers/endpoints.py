@@ -56,7 +56,8 @@ async def best_sellers(
     """By copies, net of cancellations and returns, ties by SKU; windows end with today by the store's calendar."""
     tenant = principal_of(request).tenant
     parameters = parse_parameters(request, BestSellersParameters)
-    query = resolve(parameters, today=date_in(tenant.timezone, clock()), currency=tenant.currency)
+    now = await queries.moment(request, view=VIEW, clock=clock)
+    query = resolve(parameters, today=date_in(tenant.timezone, now), currency=tenant.currency)
     return await queries.answer(request, view=VIEW, query=query, fetch=fetch_best_sellers)
 
 

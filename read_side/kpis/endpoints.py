@@ -72,7 +72,8 @@ async def kpis(
     """Revenue, orders, units, average order value, margin and refund rate; today is a part of the period."""
     tenant = principal_of(request).tenant
     parameters = parse_parameters(request, KpiParameters)
-    query = resolve(parameters, today=date_in(tenant.timezone, clock()), currency=tenant.currency)
+    now = await queries.moment(request, view=VIEW, clock=clock)
+    query = resolve(parameters, today=date_in(tenant.timezone, now), currency=tenant.currency)
     return await queries.answer(request, view=VIEW, query=query, fetch=fetch_kpis)
 
 

@@ -74,6 +74,7 @@ from litestar.params import FromPath
 
 from read_side.query_execution.answers import Answer, Fetch, Record, Snapshot
 from read_side.query_execution.cursors import PlaceInt64, PlaceText, decode_cursor, encode_cursor
+from read_side.query_execution.frozen import BuildProgress
 from read_side.query_execution.lists.page import list_page
 from read_side.query_execution.lists.parsing import parse_list, parse_list_with
 from read_side.query_execution.lists.specification import (
@@ -94,6 +95,7 @@ __all__ = [
     "EQUAL",
     "RANGE",
     "Answer",
+    "BuildProgress",
     "Condition",
     "Envelope",
     "Fetch",

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from read_side.query_execution.frozen import AsOf
 from shared_kernel.http.envelope import weak_etag
 from shared_kernel.redis.state import ProjectionState
 from shared_kernel.views import View
@@ -30,6 +31,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         minimum_position: that the answer must include; None for whatever there is.
         wait_seconds: how long it may take to get there.
         if_none_match: the header, as sent.
+        as_of: which snapshot is to be read; None for the live view.
+        lasts: whether the same request is the same query until the store's day ends.
     """
 
     tenant_id: UUID
@@ -41,10 +44,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     minimum_position: int | None
     wait_seconds: float
     if_none_match: str | None
+    as_of: AsOf | None = None
+    lasts: bool = True
 
     def etag(self, state: ProjectionState) -> str:
         """Of the answer while the view's rows of this tenant are those of `state`."""
-        return weak_etag(self.tenant_id.hex, self.view.label, f"{state.build}", f"{state.revision}", self.digest.hex())
+        # Snapshots use build numbers again; what tells them apart is where they end.
+        revision = f"{state.revision}" if self.as_of is None else f"{state.revision} at {state.position}"
+        return weak_etag(self.tenant_id.hex, self.view.label, f"{state.build}", revision, self.digest.hex())
 
     def is_satisfied_by(self, state: ProjectionState) -> bool:
         """Whether the state includes the position asked for."""

@@ -8,17 +8,30 @@ from litestar.openapi.spec import Operation, Parameter, Schema
 
 from read_side.query_execution.cursors import MAX_CURSOR_LENGTH
 from read_side.query_execution.lists.specification import DEFAULT_LIMIT, MAX_LIMIT, ListSpecification
-from read_side.query_execution.parameters import MAX_TEXT_LENGTH, NoParameters
+from read_side.query_execution.parameters import AS_OF, MAX_TEXT_LENGTH, NoParameters
+
+_AS_OF = Parameter(
+    name=AS_OF,
+    param_in="query",
+    required=False,
+    description="A position of the store's log, or a time: of a snapshot that was asked for with `POST /snapshots`.",
+    schema=Schema(type="string", max_length=MAX_TEXT_LENGTH),  # type: ignore[arg-type]  # a plain string is what the enum holds
+)
 
 
 def operation_class(
-    parameters: type[msgspec.Struct] | ListSpecification, own_parameters: type[msgspec.Struct] = NoParameters
+    parameters: type[msgspec.Struct] | ListSpecification,
+    own_parameters: type[msgspec.Struct] = NoParameters,
+    *,
+    as_of: bool = False,
 ) -> type[Operation]:
     """An operation that has these query parameters beside those Litestar finds by itself."""
     if isinstance(parameters, ListSpecification):
         documented = [*list_parameters(parameters), *struct_parameters(own_parameters)]
     else:
         documented = struct_parameters(parameters)
+    if as_of:
+        documented = [*documented, _AS_OF]
 
     @dataclass
     class QueryOperation(Operation):

@@ -43,3 +43,24 @@ class PositionUnknownError(InvalidError):
 
     code = "position_unknown"
     title = "There is no such position yet"
+
+
+class SnapshotUnknownError(NotFoundError):
+    """No snapshot of the view as of then was asked for, or it has expired (404)."""
+
+    code = "snapshot_unknown"
+    title = "There is no such snapshot"
+
+
+class SnapshotBuildingError(UnavailableError):
+    """The snapshot is not ready (503, try again)."""
+
+    code = "snapshot_building"
+    title = "The snapshot is being built"
+
+
+class AsOfTooEarlyError(InvalidError):
+    """The position that the answer must include is past the snapshot's (422)."""
+
+    code = "as_of_too_early"
+    title = "The snapshot ends before that position"

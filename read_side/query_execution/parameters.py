@@ -12,6 +12,8 @@ import msgspec
 
 from shared_kernel.errors import FieldError, InvalidError, MalformedError
 
+AS_OF = "as_of"
+"""The one parameter that routes have in common, and the name of the option that says which have it."""
 MAX_PARAMETERS = 64
 """More than any route has; past it a query string is noise."""
 MAX_TEXT_LENGTH = 200
@@ -94,6 +96,8 @@ def query_texts(request: HasScope, faults: Faults) -> dict[str, str]:
         if name in texts:
             faults.add(name[:MAX_TEXT_LENGTH], "repeated", "give this parameter once")
         texts[name] = text
+    if _is_frozen_route(request):
+        texts.pop(AS_OF, None)  # read by the execution, which knows the snapshots
     return texts
 
 
@@ -147,6 +151,11 @@ def read_value(text: str, kind: Any) -> object:  # noqa: ANN401 - a type express
     if isinstance(value, int) and value not in _INT64:
         raise ValueError("a number of at most 64 bits")
     return value
+
+
+def _is_frozen_route(request: HasScope) -> bool:
+    handler = request.scope.get("route_handler")
+    return handler is not None and bool(handler.opt.get(AS_OF))
 
 
 @lru_cache(maxsize=_MAX_KINDS)

@@ -1,5 +1,6 @@
 """The execution of queries: one look at Redis; where that is not enough, one snapshot of PostgreSQL for all who ask."""
 
+from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -11,17 +12,20 @@ from read_side.query_execution.asking import Asked, query_digest
 from read_side.query_execution.cache import Look, QueryCache
 from read_side.query_execution.entities import EntityQuery, entity_fetch
 from read_side.query_execution.errors import (
+    AsOfTooEarlyError,
     EntityNotFoundError,
     PositionUnknownError,
     ProjectionBehindError,
     RowDegradedError,
 )
+from read_side.query_execution.frozen import BuildProgress, asked_as_of
 from read_side.query_execution.heads import Heads
+from read_side.query_execution.parameters import NoParameters
 from read_side.query_execution.repeating import LOOK_KEY, Repeats
 from read_side.query_execution.requests import QueryRequest, principal_of
 from read_side.query_execution.shown import Shown
 from read_side.query_execution.single_flight import Flight, SingleFlight
-from read_side.query_execution.table import Reading, read_page, read_state, read_table
+from read_side.query_execution.table import Reading, read_page, read_progress, read_state, read_table
 from read_side.query_execution.telling import Found, has_already, response_of
 from read_side.query_execution.waiting import DEFAULT_MAX_WAITERS, Waiting
 from shared_kernel.clock import Clock, system_clock
@@ -80,7 +84,7 @@ class Queries:
         return await self._respond(request, asked, query, OneStatementFetch(fetch=fetch))
 
     async def answer(
-        self, request: QueryRequest, *, view: View[Any], query: QueryT, fetch: Fetch[QueryT]
+        self, request: QueryRequest, *, view: View[Any], query: QueryT, fetch: Fetch[QueryT], lasts: bool = True
     ) -> Response[Any]:
         """Whatever `fetch` finds: stored with build and revision, and told again while both hold.
 
@@ -89,8 +93,23 @@ class Queries:
             view: the one that `fetch` reads.
             query: fully resolved; equal ones have equal answers while the view's rows do not change.
             fetch: reads the table where Redis has no answer.
+            lasts: False where the same request is another query before the store's day ends.
         """
-        return await self._respond(request, _asked(request, view, query, row=None), query, fetch)
+        asked = _asked(request, view, query, row=None, lasts=lasts)
+        return await self._respond(request, asked, query, fetch)
+
+    async def moment(self, request: QueryRequest, *, view: View[Any], clock: Clock) -> datetime:
+        """What relative dates count from: now, or when the last event of the snapshot asked for was recorded."""
+        if asked_as_of(request) is None:
+            return clock()
+        asked = _asked(request, view, NoParameters(), row=None)
+        key = (asked.tenant_id, asked.view.label, asked.as_of)
+        state = await self._states.join(key, lambda flight: read_state(self._pool, asked, flight))
+        return clock() if state.as_of is None else state.as_of
+
+    async def frozen_builds(self, request: QueryRequest, snapshot_id: UUID) -> tuple[BuildProgress, ...]:
+        """How far the builds of a snapshot are."""
+        return await read_progress(self._pool, principal_of(request).tenant.id, snapshot_id)
 
     async def aclose(self) -> None:
         """End what is under way."""
@@ -114,22 +133,27 @@ class Queries:
         except ShelfWiseError as error:
             # Only here is it known what the limits said, which every answer tells.
             return problem_response(error, instance=request.scope["path"], fields=fields)
-        if found.source == "cache":
+        if found.source == "cache" and asked.lasts:
             self.repeats.remember(request.scope, principal_of(request), asked)
         return response_of(request, asked, found, fields)
 
     async def _find(self, asked: Asked, look: Look, query: QueryT, fetch: AnyFetch[QueryT]) -> Found:
-        if asked.wait_seconds > 0 and (look.state is None or not asked.is_satisfied_by(look.state)):
-            look = await self._look_when_satisfied(asked, look)
-        found = self._in_cache(asked, look)
-        if found is None:
-            found = await self._in_table(asked, look, query, fetch)
-        self._shown.remember(asked, found.state)
+        if asked.as_of is not None:
+            found = await self._in_snapshot(asked, look, query, fetch)
+        else:
+            found = await self._live(asked, look, query, fetch)
+            self._shown.remember(asked, found.state)
         if found.answer is None and not found.unchanged:
             raise EntityNotFoundError("There is no such thing in this store.", position=found.state.position)
         if found.head is None and not found.unchanged:
             found = msgspec.structs.replace(found, head=await self._heads.head(asked.tenant_id))
         return found
+
+    async def _live(self, asked: Asked, look: Look, query: QueryT, fetch: AnyFetch[QueryT]) -> Found:
+        if asked.wait_seconds > 0 and (look.state is None or not asked.is_satisfied_by(look.state)):
+            look = await self._look_when_satisfied(asked, look)
+        found = self._in_cache(asked, look)
+        return await self._in_table(asked, look, query, fetch) if found is None else found
 
     async def _look_when_satisfied(self, asked: Asked, look: Look) -> Look:
         await self._refuse_unknown(asked, look.head)
@@ -168,20 +192,18 @@ class Queries:
             behind = ProjectionBehindError(f"the view is at {state.position}; try again", retry_after_seconds=1)
             behind.position = state.position
             raise behind
-        parked_from = reading.parked_from
-        minimum = asked.minimum_position
-        if parked_from is not None and minimum is not None and minimum >= parked_from:
-            degraded = RowDegradedError(f"a row shown is parked since {parked_from}", retry_after_seconds=5)
-            degraded.position = parked_from - 1
-            raise degraded
-        return Found(
-            state=state,
-            answer=reading.answer,
-            source="table",
-            head=look.head,
-            degraded=parked_from is not None,
-            unchanged=reading.answer is not None and has_already(asked, state),
+        return _found_in_table(asked, look, reading)
+
+    async def _in_snapshot(self, asked: Asked, look: Look, query: QueryT, fetch: AnyFetch[QueryT]) -> Found:
+        """What a frozen build shows: read from its table each time, and never compared with what is live."""
+        plain = fetch.fetch if isinstance(fetch, OneStatementFetch) else fetch
+        key = (asked.tenant_id, asked.digest, asked.as_of)
+        reading = await self._readings.join(
+            key, lambda flight: read_table(self._pool, asked, query, plain, flight=flight)
         )
+        if not asked.is_satisfied_by(reading.state):
+            raise AsOfTooEarlyError(f"the snapshot ends at {reading.state.position}, before ShelfWise-Min-Position")
+        return _found_in_table(asked, look, reading)
 
     async def _read(self, asked: Asked, query: QueryT, fetch: AnyFetch[QueryT], likely_build: int) -> Reading:
         async def read(flight: Flight) -> Reading:
@@ -208,13 +230,32 @@ class Queries:
         return await self._states.join(key, lambda flight: read_state(self._pool, asked, flight))
 
 
+def _found_in_table(asked: Asked, look: Look, reading: Reading) -> Found:
+    parked_from = reading.parked_from
+    minimum = asked.minimum_position
+    if parked_from is not None and minimum is not None and minimum >= parked_from:
+        degraded = RowDegradedError(f"a row shown is parked since {parked_from}", retry_after_seconds=5)
+        degraded.position = parked_from - 1
+        raise degraded
+    return Found(
+        state=reading.state,
+        answer=reading.answer,
+        source="table",
+        head=look.head,
+        degraded=parked_from is not None,
+        unchanged=reading.answer is not None and has_already(asked, reading.state),
+    )
+
+
 def _look_had(request: QueryRequest, asked: Asked) -> Look | None:
     """The look that the short way had, of this very question: it was charged then."""
     digest, look = cast("tuple[bytes, Look | None]", request.scope.get(LOOK_KEY, (b"", None)))
     return look if digest == asked.digest else None
 
 
-def _asked(request: QueryRequest, view: View[Any], query: msgspec.Struct, *, row: str | None) -> Asked:
+def _asked(
+    request: QueryRequest, view: View[Any], query: msgspec.Struct, *, row: str | None, lasts: bool = True
+) -> Asked:
     principal = principal_of(request)
     minimum = minimum_position(request.headers)
     return Asked(
@@ -227,4 +268,6 @@ def _asked(request: QueryRequest, view: View[Any], query: msgspec.Struct, *, row
         minimum_position=minimum,
         wait_seconds=wait_seconds(request.headers) if minimum is not None else 0,
         if_none_match=if_none_match(request.headers),
+        as_of=asked_as_of(request),
+        lasts=lasts,
     )

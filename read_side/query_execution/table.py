@@ -12,6 +12,7 @@ import structlog
 from read_side.query_execution.answers import Answer, Fetch, QueryT, Snapshot
 from read_side.query_execution.asking import Asked
 from read_side.query_execution.errors import ViewNotBuiltError
+from read_side.query_execution.frozen import BuildProgress, frozen_state, progress_of
 from read_side.query_execution.one_statement import OneStatement
 from read_side.query_execution.single_flight import Flight
 from shared_kernel.database.outages import OUTAGES, is_lost_connection
@@ -99,6 +100,12 @@ async def read_state(pool: Pool, asked: Asked, flight: Flight) -> ProjectionStat
         return state
 
 
+async def read_progress(pool: Pool, tenant_id: UUID, snapshot_id: UUID) -> tuple[BuildProgress, ...]:
+    """How far the views of a snapshot are; raises as `read_table` does."""
+    async with _snapshot(pool, tenant_id) as connection:
+        return await progress_of(connection, tenant_id, snapshot_id)
+
+
 @contextmanager
 def told_as_unavailable() -> Iterator[None]:
     """Turn what a database that is away raises into what a client may be told."""
@@ -124,6 +131,8 @@ async def _snapshot(pool: Pool, tenant_id: UUID) -> AsyncIterator[Connection]:
 
 
 async def _state(connection: Connection, asked: Asked) -> ProjectionState:
+    if asked.as_of is not None:
+        return await frozen_state(connection, asked.tenant_id, asked.view, asked.as_of)
     record = await connection.fetchrow(_STATE, asked.tenant_id, asked.view.name, asked.view.version)
     return NOTHING_PROJECTED if record is None else ProjectionState(**dict(record))
 

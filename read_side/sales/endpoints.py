@@ -36,7 +36,8 @@ async def sales(
     """
     tenant = principal_of(request).tenant
     parameters = parse_parameters(request, SalesParameters)
-    query = resolve(parameters, today=date_in(tenant.timezone, clock()), currency=tenant.currency)
+    now = await queries.moment(request, view=VIEW, clock=clock)
+    query = resolve(parameters, today=date_in(tenant.timezone, now), currency=tenant.currency)
     if isinstance(query, SalesByTimeQuery):
         return await queries.answer(request, view=VIEW, query=query, fetch=fetch_by_time)
     return await queries.answer(request, view=VIEW, query=query, fetch=fetch_by_dimension)

@@ -18,7 +18,7 @@ from shared_kernel.access.roles import READ_OPERATIONS
 from shared_kernel.http.envelope import Envelope
 
 
-@query_route("/store", policy=READ_OPERATIONS, summary="The store and your role in it")
+@query_route("/store", as_of=False, policy=READ_OPERATIONS, summary="The store and your role in it")
 async def store(request: QueryRequest, queries: NamedDependency[Queries]) -> Response[Envelope[Store]]:
     """Name, currency, time zone: what a front-end asks first."""
     parse_parameters(request, NoParameters)

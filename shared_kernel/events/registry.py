@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from shared_kernel.events import catalog, holds, inventory, orders, payments, tenants, webhooks
+from shared_kernel.events import catalog, holds, inventory, orders, payments, snapshots, tenants, webhooks
 from shared_kernel.events.envelope import Event
 from shared_kernel.events.upcasters import UPCASTERS
 
@@ -52,6 +52,7 @@ AnyEvent: TypeAlias = (
     | webhooks.WebhookEnabled
     | webhooks.WebhookDeleted
     | webhooks.WebhookDeliveryTried
+    | snapshots.SnapshotRequested
 )
 
 EVENT_TYPES: dict[str, type[Event]] = {kind.__name__: kind for kind in AnyEvent.__args__}

@@ -173,7 +173,7 @@ def _describe(
         _describe_command(operation, method, responses)
     for status, response in responses.items():
         response["headers"] = header_references(
-            _success_fields(declaration, is_query=is_query, is_created=status == "201")
+            _success_fields(declaration, is_query=is_query, is_created=status in {"201", "202"})
         )
     if is_query and _is_fresh(declaration):
         fields = _success_fields(declaration, is_query=True)
@@ -191,8 +191,14 @@ def _describe(
 
 def _describe_command(operation: Json, method: str, responses: dict[str, Json]) -> None:
     """Add what every command has beside its own answer: the dry run's, and for PATCH the merge patch's media type."""
-    responses.setdefault("200", {**responses.get("201", {}), "description": "Dry run: what would happen."})
-    for status, description in (("201", "Done."), ("200", "Done, or what would happen in a dry run.")):
+    responses.setdefault(
+        "200", {**responses.get("201", responses.get("202", {})), "description": "Dry run: what would happen."}
+    )
+    for status, description in (
+        ("201", "Done."),
+        ("202", "Begun; `Location` says how far it is."),
+        ("200", "Done, or what would happen in a dry run."),
+    ):
         if status in responses and not responses[status]["description"].startswith("Dry run"):
             responses[status]["description"] = description
     content = operation.get("requestBody", {}).get("content", {})

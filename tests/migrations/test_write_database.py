@@ -19,6 +19,7 @@ import write_side.order_saga.tables
 import write_side.orders.tables
 import write_side.payments.tables
 import write_side.reactions.tables
+import write_side.snapshots.tables
 import write_side.tenants.tables
 import write_side.webhooks.tables
 from migrations.apply import migrate, pending
@@ -38,6 +39,7 @@ TABLE_MODULES = (
     write_side.orders.tables,
     write_side.payments.tables,
     write_side.reactions.tables,
+    write_side.snapshots.tables,
     write_side.tenants.tables,
     write_side.webhooks.tables,
 )

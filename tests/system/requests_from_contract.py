@@ -100,6 +100,8 @@ async def ids_of(visitor: Visitor) -> dict[str, str]:
     ids |= {**moved, "reference_id": good(transfer)["id"]}
     hold = await visitor.post("/holds", {"location_id": location_id, "edition_id": edition_id, "quantity": 1})
     ids |= {"hold_id": good(hold)["id"], "hold_ids": good(hold)["id"]}
+    snapshot = good(await visitor.post("/snapshots", {"views": ["locations"], "as_of": 1}))
+    ids["snapshot_id"] = snapshot["id"]
     last = position(await visitor.post("/locations", {"name": "Last", "kind": "shop"}))
     for path in (
         "/orders",
@@ -108,6 +110,7 @@ async def ids_of(visitor: Visitor) -> dict[str, str]:
         "/stock/movements",
         "/holds",
         "/locations",
+        f"/snapshots/{snapshot['id']}",
     ):
         await visitor.ask(path, at=last)
     return ids
