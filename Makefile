@@ -67,6 +67,9 @@ kill-campaign: $(READY) ## kill the projector 200 times at random points (SEED=�
 rebuild-campaign: $(READY) ## rebuild 200,000 events under writes, killed three times (SEED=…), and compare with a refold
 	SHELFWISE_REBUILD_SEED=$(SEED) $(BIN)/pytest -n 0 -m rebuild_campaign tests/system
 
+saga-campaign: $(READY) ## kill the saga's worker 200 times (SEED=…) and compare with the provider's own books
+	SHELFWISE_SAGA_SEED=$(SEED) $(BIN)/pytest -n 0 -m saga_campaign tests/system
+
 fuzz: $(READY) ## make up thousands of requests from the contract (SEED=…): no 5xx, nothing undocumented
 	SHELFWISE_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(WORKERS) -m fuzz tests/system
 
