@@ -65,9 +65,9 @@ async def save_rows_of_all(connection: Connection, changed: Sequence[Changed]) -
     Raises:
         One of REFUSALS: some row is unacceptable; the transaction is lost.
     """
-    upserts = {index: one.changes.upserts for index, one in enumerate(changed)}
+    upserts = {index: one.changes.upserts.items() for index, one in enumerate(changed)}
     for wave in _waves(upserts):
-        await _run(connection, "upsert", [_upsert(changed[index], keys) for index, keys in wave.items()])
+        await _run(connection, "upsert", [_upsert(changed[index], rows) for index, rows in wave.items()])
     deletes = {index: one.changes.deletes for index, one in enumerate(changed)}
     for wave in _waves(deletes):
         await _run(connection, "delete", [_deletion(changed[index], keys) for index, keys in wave.items()])
@@ -80,9 +80,8 @@ def _take(codec: AnyCodec, record: Record, found: FoundRows) -> None:
         found[codec.key_of_record(record)] = Unreadable(error=describe(error))
 
 
-def _upsert(one: Changed, keys: Sequence[RowKey]) -> tuple[AnyCodec, list[object]]:
-    stored = one.changes.upserts
-    rows = [(key[0], stored[key].row, stored[key].position) for key in keys]
+def _upsert(one: Changed, upserts: Sequence[tuple[RowKey, AnyStoredRow]]) -> tuple[AnyCodec, list[object]]:
+    rows = [(tenant_id, stored.row, stored.position) for (tenant_id, _), stored in upserts]
     return one.codec, one.codec.upsert_arguments(one.build.build, rows)
 
 
