@@ -20,6 +20,7 @@ BENCH_READY := .venv/bench-ready
 BROWSER_READY := .venv/browser-ready
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 SEED ?= 1
+KILLS ?= 200
 PORT ?= 8000
 ONLY ?=
 MINUTES ?= 60
@@ -61,8 +62,8 @@ contract: $(READY) ## build the OpenAPI document of both sides anew, when a rout
 verify-real-input: $(READY) ## import all of ../shared/data and compare every day and title with an independent sum
 	$(BIN)/pytest -n 0 -m real_input tests/system
 
-kill-campaign: $(READY) ## kill the projector 200 times at random points (SEED=…) and compare with a refold
-	SHELFWISE_KILL_SEED=$(SEED) $(BIN)/pytest -n 0 -m kill_campaign tests/system
+kill-campaign: $(READY) ## kill the projector at random points (SEED=…, KILLS=200) and compare with a refold
+	SHELFWISE_KILL_SEED=$(SEED) SHELFWISE_KILLS=$(KILLS) $(BIN)/pytest -n 0 -m kill_campaign tests/system
 
 rebuild-campaign: $(READY) ## rebuild 200,000 events under writes, killed three times (SEED=…), and compare with a refold
 	SHELFWISE_REBUILD_SEED=$(SEED) $(BIN)/pytest -n 0 -m rebuild_campaign tests/system

@@ -55,6 +55,9 @@ _POOL_SIZE = 10
 heartbeat, upkeep and requests."""
 _REBUILDS_AT_A_TIME = 3
 _STATEMENT_TIMEOUT_SECONDS = 30.0
+_PLANNER = {**KEYED_LOOK_UPS, "plan_cache_mode": "force_generic_plan"}
+"""A statement over ten views takes longer to plan than to run, and PostgreSQL, which sees how few rows a small batch
+has, would plan it anew each time; looking up by key there is only one plan to find."""
 _START_PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -213,7 +216,7 @@ def _pool(settings: ProjectorSettings, url: str, worker_id: UUID) -> Pool:
         statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
         command_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
         idle_in_transaction_timeout_seconds=settings.idle_in_transaction_seconds,
-        planner=KEYED_LOOK_UPS,
+        planner=_PLANNER,
     )
     return build_pool(url, bounds)
 

@@ -30,7 +30,7 @@ TEN_KILLS = [(point, 1) for point in FaultPoint] + [
     (FaultPoint.REDIS, 4),
 ]
 _SEED_VARIABLE = "SHELFWISE_KILL_SEED"
-_CAMPAIGN_KILLS = 200
+_KILLS_VARIABLE = "SHELFWISE_KILLS"
 _KILLS_BETWEEN_CHECKS = 20
 _HEALING_SECONDS = 90.0
 """Keys that a worker was at when it was killed again and again are parked for some seconds."""
@@ -67,14 +67,15 @@ async def test_two_hundred_random_kills(servers: Servers, capsys: pytest.Capture
     rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     stores = GrowingStores(servers, TENANTS, rng)
     await stores.grow(3)
-    for number in range(1, _CAMPAIGN_KILLS + 1):
+    kills = int(os.environ.get(_KILLS_VARIABLE, "200"))
+    for number in range(1, kills + 1):
         point = rng.choice(list(FaultPoint))
         passage = rng.randint(1, 60 if point in {FaultPoint.FOLD, FaultPoint.UPSERT} else 6)
         await kill(servers, stores, point, passage)
         with capsys.disabled():
-            sys.stdout.write(f"\rseed {seed}: {number} of {_CAMPAIGN_KILLS} kills, last at {point} {passage}   ")
+            sys.stdout.write(f"\rseed {seed}: {number} of {kills} kills, last at {point} {passage}   ")
             sys.stdout.flush()
-        if number % _KILLS_BETWEEN_CHECKS == 0:
+        if number % _KILLS_BETWEEN_CHECKS == 0 or number == kills:
             await check(servers)
 
 
