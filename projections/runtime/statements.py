@@ -69,8 +69,8 @@ async def save_rows_of_all(connection: Connection, changed: Sequence[Changed]) -
     for wave in _waves(upserts):
         await _run(connection, "upsert", [_upsert(changed[index], rows) for index, rows in wave.items()])
     deletes = {index: one.changes.deletes for index, one in enumerate(changed)}
-    for wave in _waves(deletes):
-        await _run(connection, "delete", [_deletion(changed[index], keys) for index, keys in wave.items()])
+    for gone in _waves(deletes):
+        await _run(connection, "delete", [_deletion(changed[index], keys) for index, keys in gone.items()])
 
 
 def _take(codec: AnyCodec, record: Record, found: FoundRows) -> None:
