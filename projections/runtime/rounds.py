@@ -21,6 +21,8 @@ from shared_kernel.log.reader import fetch, heads
 
 _FIRST_BUDGET, _MIN_BUDGET, _MAX_BUDGET = 200, 16, 1_000
 """Events one tenant may have folded in a round; moves between these so that a batch takes about half a second."""
+_SLOW_BUDGET = 100
+"""A slow machine takes it no lower, only failures do: small backlogs, each alone, would make it slower still."""
 _LONG_BATCH_SECONDS, _SHORT_BATCH_SECONDS = 0.6, 0.15
 _FAILURE_SHRINKS_BY = 4
 
@@ -93,7 +95,7 @@ class Rounds:
     def _pace(self, *, events: int, seconds: float) -> None:
         self._parts.progress.note_batch(events=events, seconds=seconds)
         if seconds > _LONG_BATCH_SECONDS:
-            self._budget = max(_MIN_BUDGET, self._budget // 2)
+            self._budget = max(min(self._budget, _SLOW_BUDGET), self._budget // 2)
         elif seconds < _SHORT_BATCH_SECONDS:
             self._budget = min(_MAX_BUDGET, self._budget * 2)
 
