@@ -61,7 +61,7 @@ def _placed(event: OrderPlaced, recorded: AnyRecorded) -> OrderDetailRow:
         channel=event.channel,
         location_id=event.location_id,
         location_name=event.location_name,
-        customer_id=None,
+        customer_id=event.customer_id,
         item_count=event.item_count,
         net_minor=event.net_minor,
         tax_minor=event.tax_minor,

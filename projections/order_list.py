@@ -62,7 +62,7 @@ def _placed(event: OrderPlaced, recorded: AnyRecorded) -> OrderListRow:
         fulfilment_status="unfulfilled",
         channel=event.channel,
         location_id=event.location_id,
-        customer_id=None,
+        customer_id=event.customer_id,
         item_count=event.item_count,
         total_minor=event.total_minor,
         currency=event.currency,

@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 
 from projections import (
     best_sellers,
+    customers,
     edition_catalogue,
     edition_search,
     fulfilments,
@@ -48,6 +49,7 @@ PROJECTIONS: tuple[AnyProjection, ...] = (
     snapshots.PROJECTION,
     best_sellers.PROJECTION,
     kpis.PROJECTION,
+    customers.PROJECTION,
     webhooks.PROJECTION,
     webhook_deliveries.PROJECTION,
 )

@@ -5,6 +5,7 @@ from typing import Final
 from litestar.handlers import HTTPRouteHandler
 
 from read_side.best_sellers import endpoints as best_sellers
+from read_side.customers import endpoints as customers
 from read_side.edition_catalogue import endpoints as edition_catalogue
 from read_side.fulfilments import endpoints as fulfilments
 from read_side.holds import endpoints as holds
@@ -37,6 +38,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     *sales.ROUTES,
     *best_sellers.ROUTES,
     *kpis.ROUTES,
+    *customers.ROUTES,
     *webhooks.ROUTES,
     *webhook_deliveries.ROUTES,
     *snapshots.ROUTES,

@@ -5,21 +5,27 @@ from typing import Final
 
 import msgspec
 
+from write_side.customers.showing import Showing
+from write_side.mail.noting import MAIL
+from write_side.mail.sending import MailDelivery
 from write_side.order_saga.reaction import following_orders
 from write_side.order_saga.times import SagaTimes
 from write_side.reactions.reaction import Duty, Reaction
 from write_side.webhooks.delivering import Deliveries
 from write_side.webhooks.noting import WEBHOOKS
 
-REACTIONS: Final[tuple[Reaction, ...]] = (following_orders(SagaTimes()), WEBHOOKS)
+REACTIONS: Final[tuple[Reaction, ...]] = (following_orders(SagaTimes()), WEBHOOKS, MAIL)
 
 
 class Deliverers(msgspec.Struct, frozen=True, kw_only=True):
     """Who makes the foreign calls of a worker."""
 
     webhooks: Deliveries
+    mail: MailDelivery
+    customers: Showing | None
 
 
 def duties_of(deliverers: Deliverers) -> Sequence[Duty]:
     """What a worker does beside reacting."""
-    return (deliverers.webhooks.duty,)
+    showing = () if deliverers.customers is None else (deliverers.customers.duty,)
+    return (deliverers.webhooks.duty, deliverers.mail.duty, *showing)

@@ -35,6 +35,9 @@ from shared_kernel.subscription.leases import LEASE_SECONDS, LeaseTimes
 from shared_kernel.subscription.shards import ShardKeeper, Subscription
 from shared_kernel.subscription.stopping import heed_cancellation
 from write_side.command_execution.execution import CommandExecution
+from write_side.customers.showing import Showing
+from write_side.mail.mailers import mailer_of
+from write_side.mail.sending import MailDelivery
 from write_side.order_saga.runtime import SagaRuntime
 from write_side.order_saga.times import SagaTimes
 from write_side.payments.asking import Asking
@@ -54,6 +57,7 @@ _POOL_SIZE = 10
 """Six turns at a time, and some for heartbeat, heads and duties."""
 _TURNS_AT_A_TIME = 6
 _SAGAS_POOL_SIZE = 8
+_READ_POOL_SIZE = 2
 _SAGAS_SESSION = "shelfwise-sagas"
 _ARQ_TIMEOUT_SECONDS = 2.0
 _START_PAUSE_SECONDS = 1.0
@@ -66,7 +70,12 @@ class ReactionsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     write_database_url: str
     redis_url: str
-    secret_key: str
+    read_database_url: str = ""
+    """Where views find who customers are; empty: they show no names."""
+    mail_url: str = ""
+    """`smtp://…`, `smtps://…` or `file:///folder`; empty: mail is only noted in the log."""
+    mail_from: str = "noreply@localhost"
+    secret_key: str = ""
     """What the secrets of webhooks are derived from."""
     webhooks_allow_loopback: bool = False
     """Whether receivers on this machine, without TLS, are accepted: for development."""
@@ -118,7 +127,7 @@ async def reactions_parts(settings: ReactionsSettings, subscribers: Subscribers)
         drains = DrainParts(
             place=Workplace(pool=pool, doorbell=doorbell, reach=subscribers.reach),
             reactions=subscribers.reactions,
-            duties=_duties(stack, settings) if subscribers.duties is None else subscribers.duties,
+            duties=await _duties(stack, settings) if subscribers.duties is None else subscribers.duties,
             progress=Progress(metrics.registry),
             turns=asyncio.Semaphore(_TURNS_AT_A_TIME),
             times=LeaseTimes(lease_seconds=settings.lease_seconds),
@@ -177,11 +186,16 @@ async def run_reactions(settings: ReactionsSettings, subscribers: Subscribers | 
                 group.create_task(part)
 
 
-def _duties(stack: AsyncExitStack, settings: ReactionsSettings) -> Sequence[Duty]:
+async def _duties(stack: AsyncExitStack, settings: ReactionsSettings) -> Sequence[Duty]:
     rules = WebhookRules(secret_key=settings.secret_key, allows_loopback=settings.webhooks_allow_loopback)
     sender = Sender(allows_loopback=rules.allows_loopback)
     stack.callback(sender.close)
-    return duties_of(Deliverers(webhooks=Deliveries(rules, sender)))
+    mail = MailDelivery(mailer_of(settings.mail_url), sender=settings.mail_from)
+    showing = None
+    if settings.read_database_url:
+        bounds = PoolSettings(application_name="shelfwise-reactions", min_size=0, max_size=_READ_POOL_SIZE)
+        showing = Showing(await stack.enter_async_context(build_pool(settings.read_database_url, bounds)))
+    return duties_of(Deliverers(webhooks=Deliveries(rules, sender), mail=mail, customers=showing))
 
 
 def _loops(settings: ReactionsSettings, parts: ReactionsParts) -> list[Coroutine[None, None, None]]:

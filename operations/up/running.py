@@ -194,6 +194,10 @@ def _reactions(installation: Installation, provider: Mapping[str, str]) -> Child
         variables={
             **_common(installation),
             "SHELFWISE_WRITE_DATABASE_URL": _as(DatabaseRole.REACTIONS, installation.write_database_url, installation),
+            "SHELFWISE_READ_DATABASE_URL": _as(DatabaseRole.REACTIONS, installation.read_database_url, installation),
+            "SHELFWISE_MAIL_URL": os.environ.get(
+                "SHELFWISE_MAIL_URL", f"file://{installation.data_dir.resolve()}/mail"
+            ),
             "SHELFWISE_PAYMENT_PROVIDER_URL": provider["SHELFWISE_PAYMENT_PROVIDER_URL"],
             "SHELFWISE_PAYMENT_PROVIDER_KEY": provider.get("SHELFWISE_PAYMENT_PROVIDER_KEY", ""),
             "SHELFWISE_SECRET_KEY": installation.secret_key,

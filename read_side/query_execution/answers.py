@@ -49,6 +49,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         exact_count: of all pages, where the projection counts.
         row_keys: `encode_key` of each row shown, so that parked ones are told; None where it cannot be said (sums), and
             where nothing is parked, since nobody asks then.
+        is_personal: whether it shows a person's data, which no cache may keep.
     """
 
     data: bytes
@@ -56,6 +57,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool | None = None
     exact_count: int | None = None
     row_keys: tuple[str, ...] | None = None
+    is_personal: bool = False
 
 
 Fetch: TypeAlias = Callable[[Snapshot, QueryT], Awaitable[Answer | None]]

@@ -213,8 +213,10 @@ class Queries:
                 )
             else:
                 reading = await read_table(self._pool, asked, query, fetch, flight=flight)
-            if reading.answer is not None and reading.state.build and not reading.state.parked:
-                self._cache.store(asked, reading.state, reading.answer)
+            answer = reading.answer
+            is_kept = answer is not None and not answer.is_personal
+            if answer is not None and is_kept and reading.state.build and not reading.state.parked:
+                self._cache.store(asked, reading.state, answer)
             return reading
 
         key = (asked.tenant_id, asked.digest)

@@ -42,6 +42,9 @@ MOVE_STOCK = AccessPolicy(name="move_stock", roles=frozenset({Role.OWNER, Role.M
 MOVE_MONEY = AccessPolicy(name="move_money", roles=frozenset({Role.OWNER, Role.MANAGER}))
 """Take what is held, and give back what was taken."""
 SELL = AccessPolicy(name="sell", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK}))
+SERVE_CUSTOMERS = AccessPolicy(name="serve_customers", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK}))
+"""Names and addresses: who serves people, not who counts them."""
+ERASE_CUSTOMERS = AccessPolicy(name="erase_customers", roles=frozenset({Role.OWNER, Role.MANAGER}))
 BATCH = AccessPolicy(name="batch", roles=frozenset({Role.OWNER, Role.MANAGER, Role.CLERK}))
 """Each command of it is held against its own policy."""
 MANAGE_WEBHOOKS = AccessPolicy(name="manage_webhooks", roles=frozenset({Role.OWNER}))

@@ -64,6 +64,7 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
     total_minor: int
     status: str
     source: str | None
+    customer_id: UUID | None = None
 
 
 class OrderConfirmed(Event, frozen=True, kw_only=True):

@@ -4,7 +4,17 @@ from typing import TypeAlias
 
 import msgspec
 
-from shared_kernel.events import catalog, holds, inventory, orders, payments, snapshots, tenants, webhooks
+from shared_kernel.events import (
+    catalog,
+    customers,
+    holds,
+    inventory,
+    orders,
+    payments,
+    snapshots,
+    tenants,
+    webhooks,
+)
 from shared_kernel.events.envelope import Event
 from shared_kernel.events.upcasters import UPCASTERS
 
@@ -46,6 +56,11 @@ AnyEvent: TypeAlias = (
     | payments.PaymentVoided
     | payments.PaymentRefunded
     | payments.RefundRefused
+    | customers.CustomerRegistered
+    | customers.CustomerRevised
+    | customers.CustomerConsentChanged
+    | customers.CustomerErased
+    | customers.CustomerDetailsShown
     | webhooks.WebhookCreated
     | webhooks.WebhookSecretRotated
     | webhooks.WebhookDisabled

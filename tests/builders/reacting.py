@@ -53,6 +53,7 @@ def reactions_settings(servers: Servers, **changes: object) -> ReactionsSettings
     """The worker's own login to the test's database, with short leases."""
     settings = ReactionsSettings(
         write_database_url=servers.url_as(DatabaseRole.REACTIONS),
+        read_database_url=servers.url_as(DatabaseRole.REACTIONS, read=True),
         redis_url=servers.redis_url,
         secret_key=servers.secret_key,
         webhooks_allow_loopback=True,

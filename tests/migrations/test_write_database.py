@@ -14,7 +14,9 @@ import operations.access.tables
 import shared_kernel.access.tables
 import shared_kernel.log.tables
 import write_side.catalog.tables
+import write_side.customers.tables
 import write_side.inventory.tables
+import write_side.mail.tables
 import write_side.order_saga.tables
 import write_side.orders.tables
 import write_side.payments.tables
@@ -34,7 +36,9 @@ TABLE_MODULES = (
     shared_kernel.access.tables,
     shared_kernel.log.tables,
     write_side.catalog.tables,
+    write_side.customers.tables,
     write_side.inventory.tables,
+    write_side.mail.tables,
     write_side.order_saga.tables,
     write_side.orders.tables,
     write_side.payments.tables,

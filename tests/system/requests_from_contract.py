@@ -89,7 +89,8 @@ async def ids_of(visitor: Visitor) -> dict[str, str]:
         "edition_id": edition_id,
         "order_id": good(placed)["id"],
         "line_id": good(placed)["lines"][0]["line_id"],
-        "customer_id": str(new_id()),
+        "customer_id": good(await visitor.post("/customers", {"name": "Somebody"}))["id"],
+        "webhook_id": good(await visitor.post("/webhooks", {"url": "https://receiver.example/hook"}))["id"],
         "payment_id": good(paid)["payment_id"],
     }
     other = await visitor.location("Elsewhere", "warehouse")

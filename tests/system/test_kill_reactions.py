@@ -10,10 +10,15 @@ from contextlib import contextmanager
 import msgspec
 
 from tests.builders.reacting import opened_once_for, reactions_settings
+from tests.builders.receiving import receiver
+from tests.builders.write_api import WriteApi, made, open_write_api, order, shelf
 from tests.builders.write_side import open_write_side
+from tests.eventually import eventually
 from tests.servers import Servers
+from tests.system.faulty_reactions import TELLING
 from tests.system.killing import death_of
 from write_side.reactions.fault_points import FaultPoint
+from write_side.webhooks.delivering import DeliveryPoint
 
 LEASE_SECONDS = 0.4
 KILLS = [(point, 1) for point in FaultPoint] + [(FaultPoint.CHECKPOINT, 2), (FaultPoint.COMMIT, 3)]
@@ -49,3 +54,31 @@ async def test_killed_at_every_step_a_reaction_has_each_effect_once(servers: Ser
                 assert await death_of(process, within_seconds=60) == -signal.SIGKILL
         with reacting(servers):
             await opened_once_for(side, numbers, within_seconds=60)
+
+
+async def test_killed_at_every_step_of_a_delivery_a_receiver_hears_of_everything(servers: Servers) -> None:
+    """Each message at least once, and twice only under the same id, where the kill came just after sending."""
+    async with open_write_api(servers) as api, receiver() as target:
+        location, edition = await shelf(api)
+        with reacting(servers, TELLING):
+            await eventually(lambda: _is_subscribed(api))
+        made(await api.post("/webhooks", {"url": target.url, "event_types": ["order.placed"]}))
+        numbers = []
+        for point in DeliveryPoint:
+            numbers += [made(await api.post("/orders", order(location, (edition, 1))))["number"] for _ in range(2)]
+            with reacting(servers, point, "1") as process:
+                assert await death_of(process, within_seconds=60) == -signal.SIGKILL
+
+        async def undelivered() -> list[str]:
+            rows = await api.write_side.as_administrator("SELECT status FROM write.webhook_delivery")
+            return ["missing"] * (len(numbers) - len(rows)) + [row["status"] for row in rows if row[0] != "delivered"]
+
+        with reacting(servers, TELLING):
+            await eventually(undelivered, lambda left: not left, within_seconds=30)
+        told = {one.id: msgspec.json.decode(one.body)["data"]["number"] for one in target.received}
+        assert sorted(told.values()) == sorted(numbers)
+        assert len(target.received) - len(told) <= len(DeliveryPoint)
+
+
+async def _is_subscribed(api: WriteApi) -> bool:
+    return bool(await api.write_side.as_administrator("SELECT FROM reaction.subscription WHERE reaction = 'webhooks'"))

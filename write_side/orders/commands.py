@@ -12,7 +12,6 @@ from write_side.inventory.commands import Quantity
 Channel: TypeAlias = Literal["web", "pos"]
 FulfilmentMethod: TypeAlias = Literal["shipping", "collection"]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
-NotYet = Annotated[str, msgspec.Meta(max_length=255, description="Not offered yet: anything but null is refused")]
 PaymentToken = Annotated[
     str,
     msgspec.Meta(
@@ -39,7 +38,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     location_id: UUID
     channel: Channel
     lines: Annotated[tuple[OrderLineWanted, ...], msgspec.Meta(min_length=1, max_length=MAX_LINES)]
-    customer_id: NotYet | None = None
+    customer_id: UUID | None = None
     payment_token: PaymentToken | None = None
     hold_ids: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=MAX_HOLDS)] = ()
 

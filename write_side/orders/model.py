@@ -82,6 +82,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[OrderLine, ...]
     source: str | None = None
     source_reference: str | None = None
+    customer_id: UUID | None = None
     held_for: str | None = None
     payment_id: UUID | None = None
 
@@ -113,6 +114,7 @@ def placed(order: Order) -> OrderPlaced:
         total_minor=order.total_minor,
         status="placed",
         source=order.source,
+        customer_id=order.customer_id,
     )
 
 

@@ -12,6 +12,7 @@ from write_side.inventory.ledger import Ledger
 from write_side.inventory.model import reserve
 from write_side.orders import paying, repository
 from write_side.orders.answers import order_decided
+from write_side.orders.buying import note_customer
 from write_side.orders.collecting import end_holds, free_held_copies
 from write_side.orders.commands import PlaceOrder
 from write_side.orders.errors import EditionDiscontinued, InvalidOrder
@@ -24,7 +25,6 @@ ORDERS_PATH = "/api/v1/orders"
 
 async def place_order(command: PlaceOrder, work: UnitOfWork) -> Outcome:
     """Fix prices, promise copies; with a payment token, ask for payment."""
-    refuse_what_is_not_offered_yet(command)
     editions = {line.edition_id for line in command.lines}
     offer = await repository.load_offer(
         work.connection, work.tenant.id, location_id=command.location_id, editions=editions
@@ -41,19 +41,13 @@ async def place_order(command: PlaceOrder, work: UnitOfWork) -> Outcome:
         ledger.move(reserve(stock, quantity=demanded.quantity, order_id=order.order_id), occurred_at=work.now)
     await end_holds(holds, order_id=order.order_id, ledger=ledger, work=work)
     await repository.add(work.connection, work.tenant.id, [order], placed_at=[work.now], movements=ledger.movements)
+    await note_customer(order.order_id, command.customer_id, work)
     work.record(placed(order), stream_id=order.order_id, stream_version=order.version)
     ledger.record_all(work)
     if command.payment_token is not None:
         await paying.request_payment(order, command.payment_token, work)
     location = f"{ORDERS_PATH}/{order.order_id}"
     return Outcome(data=order_decided(order), version=order.version, status=201, location=location)
-
-
-def refuse_what_is_not_offered_yet(command: PlaceOrder) -> None:
-    """Customers have no slice yet: better refused than forgotten."""
-    if command.customer_id is not None:
-        fault = FieldError(pointer="/customer_id", code="not_offered", detail="not offered yet: leave it out")
-        raise InvalidOrder("the order names what is not offered yet", errors=(fault,))
 
 
 def refuse_unknown(command: PlaceOrder, offer: Offer) -> str:
@@ -109,6 +103,7 @@ def _order(command: PlaceOrder, offer: Offer, *, location_name: str, ledger: Led
         tax_minor=total.tax_minor,
         total_minor=total.total_minor,
         lines=tuple(OrderLine(ordered=line) for line in lines),
+        customer_id=command.customer_id,
         held_for="payment" if is_paid_first else None,
         payment_id=paying.payment_id(order_id) if is_paid_first else None,
     )

@@ -4,10 +4,8 @@ import asyncio
 from functools import partial
 from uuid import UUID
 
-import msgspec
 import pytest
 
-from shared_kernel.errors import ShelfWiseError
 from shared_kernel.identifiers import new_id
 from tests.builders.write_side import WriteSide, order_command
 from write_side.inventory.errors import InsufficientStock
@@ -97,14 +95,6 @@ async def test_an_order_costs_five_round_trips(write_side: WriteSide, lines: int
     async with write_side.counting() as trips:
         await write_side.run(partial(place_order, command))
     assert len(trips) == 5, trips
-
-
-async def test_what_is_not_offered_yet_is_refused(write_side: WriteSide) -> None:
-    """A customer or a payment that would be forgotten is worse than none."""
-    command = msgspec.structs.replace(order_command(new_id(), [(new_id(), 1)]), customer_id="c")
-    with pytest.raises(ShelfWiseError) as refused:
-        await write_side.run(partial(place_order, command))
-    assert [error.pointer for error in refused.value.errors] == ["/customer_id"]
 
 
 async def _shelf(write_side: WriteSide, editions: int) -> tuple[UUID, ...]:

@@ -1,0 +1,1 @@
+"""Who buys, with names from the one table that holds them."""

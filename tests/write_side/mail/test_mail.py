@@ -1,0 +1,123 @@
+"""Customers are written about their orders: once, to the address that is known when it is sent."""
+
+import asyncio
+import email
+import email.policy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.builders.reacting import running_reactions
+from tests.builders.write_api import WriteApi, made, order, shelf
+from tests.eventually import eventually
+from write_side.mail.mailers import FileMailer, LogMailer, SmtpMailer, mailer_of
+from write_side.mail.noting import MAIL
+from write_side.mail.sending import MailDelivery
+
+MAILS = "SELECT template, status, attempts, error FROM write.mail ORDER BY mail_id"
+
+
+async def bought(api: WriteApi, place: tuple[str, str]) -> tuple[str, str]:
+    """An order of a customer; the ids of both."""
+    person = {"name": "Émilie Bovary", "email": "emilie@yonville.example"}
+    customer = made(await api.post("/customers", person))["id"]
+    body = order(place[0], (place[1], 1)) | {"customer_id": customer}
+    return made(await api.post("/orders", body))["id"], customer
+
+
+async def mails(api: WriteApi) -> list[tuple[str, str]]:
+    """Template and status of each."""
+    return [(row["template"], row["status"]) for row in await api.write_side.as_administrator(MAILS)]
+
+
+async def test_an_order_is_written_about(write_api: WriteApi, tmp_path: Path) -> None:
+    """When it is complete and when it is cancelled; one without a customer never; erased, nobody is written to."""
+    delivery = MailDelivery(FileMailer(tmp_path / "mail"), sender="books@store.example")
+    servers, place = write_api.write_side.servers, await shelf(write_api)
+    async with running_reactions(servers, MAIL, duties=(delivery.duty,)):
+        cancelled, _ = await bought(write_api, place)
+        made(await write_api.post(f"/orders/{cancelled}/cancellation", {"reason": "x"}), status=200)
+        anonymous = made(await write_api.post("/orders", order(place[0], (place[1], 1))))["id"]
+        made(await write_api.post(f"/orders/{anonymous}/cancellation", {"reason": "x"}), status=200)
+        await eventually(lambda: mails(write_api), lambda found: found == [("order_cancelled", "sent")])
+        (file,) = (tmp_path / "mail").glob("*.eml")
+        message = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+        assert message["To"] == "Émilie Bovary <emilie@yonville.example>"
+        assert "Dear Émilie Bovary" in message.get_content()
+        forgotten, customer = await bought(write_api, place)
+        made(await write_api.post(f"/customers/{customer}/erasure", {}), status=200)
+        made(await write_api.post(f"/orders/{forgotten}/fulfilments", {}))
+        await eventually(lambda: mails(write_api), lambda found: found[1:] == [("order_fulfilled", "skipped")])
+
+
+class Smtp:
+    """A server that speaks as much SMTP as a mail takes, and answers recipients with a code."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        self.taken: list[bytes] = []
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One session."""
+        writer.write(b"220 here\r\n")
+        while line := await reader.readline():
+            verb = line[:4].upper()
+            if verb == b"RCPT":
+                writer.write(b"%d told\r\n" % self.code)
+            elif verb == b"DATA":
+                writer.write(b"354 go on\r\n")
+                self.taken.append(await reader.readuntil(b"\r\n.\r\n"))
+                writer.write(b"250 taken\r\n")
+            else:
+                writer.write(b"250 well\r\n")
+            await writer.drain()
+            if verb == b"QUIT":
+                break
+        writer.close()
+        await writer.wait_closed()
+
+
+@asynccontextmanager
+async def smtp(code: int) -> AsyncIterator[tuple[Smtp, str]]:
+    """A server and its URL."""
+    opened = Smtp(code)
+    server = await asyncio.start_server(opened.converse, "127.0.0.1", 0)
+    try:
+        yield opened, f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_server_that_refuses_is_believed_and_one_that_is_busy_is_asked_again(write_api: WriteApi) -> None:
+    """550 is for good, 451 is not; the mail's id stays the same, and no code says whose it was."""
+    place = await shelf(write_api)
+    async with smtp(451) as (server, url):
+        delivery = MailDelivery(mailer_of(url), sender="books@store.example", schedule=(0.1, 0.1, 0.1, 0.1, 0.1, 0.1))
+        async with running_reactions(write_api.write_side.servers, MAIL, duties=(delivery.duty,)):
+            first, _ = await bought(write_api, place)
+            made(await write_api.post(f"/orders/{first}/cancellation", {"reason": "x"}), status=200)
+
+            async def error() -> list[str | None]:
+                return [row["error"] for row in await write_api.write_side.as_administrator(MAILS)]
+
+            await eventually(error, lambda seen: seen == ["smtp_451"])
+            server.code = 250
+            await eventually(lambda: mails(write_api), lambda found: found[0][1] == "sent")
+            assert len(server.taken) == 1
+            server.code = 550
+            second, _ = await bought(write_api, place)
+            made(await write_api.post(f"/orders/{second}/cancellation", {"reason": "x"}), status=200)
+            await eventually(lambda: mails(write_api), lambda found: [one[1] for one in found] == ["sent", "failed"])
+            assert await error() == [None, "smtp_550"]
+
+
+def test_a_setting_names_a_mailer() -> None:
+    """None, a folder or a server; anything else is a mistake."""
+    assert isinstance(mailer_of(""), LogMailer)
+    assert isinstance(mailer_of("file:///tmp/mail"), FileMailer)
+    assert isinstance(mailer_of("smtps://user:word@mail.example"), SmtpMailer)
+    with pytest.raises(ValueError, match="smtp://"):
+        mailer_of("ftp://mail.example")

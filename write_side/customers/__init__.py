@@ -1,0 +1,1 @@
+"""Who buys: personal data in a table of its own, which erasing empties, and ids everywhere else."""

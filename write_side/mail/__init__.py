@@ -1,0 +1,1 @@
+"""Mail to customers about their orders; who they are is read when it is sent."""
