@@ -4,6 +4,7 @@ import asyncio
 import os
 import smtplib
 import ssl
+from contextlib import suppress
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Final, Protocol
@@ -92,7 +93,7 @@ class SmtpMailer:
             server: smtplib.SMTP = smtplib.SMTP_SSL(host, self._parts.port or 0, timeout=_TIMEOUT_SECONDS, context=tls)
         else:
             server = smtplib.SMTP(host, self._parts.port or _SUBMISSION_PORT, timeout=_TIMEOUT_SECONDS)
-        with server:
+        try:
             server.ehlo()
             if self._parts.scheme == "smtp" and server.has_extn("starttls"):
                 server.starttls(context=tls)
@@ -100,6 +101,10 @@ class SmtpMailer:
             if self._parts.username:
                 server.login(unquote(self._parts.username), unquote(self._parts.password or ""))
             server.send_message(mail)
+        finally:
+            # The mail was taken or it was not: how the server says goodbye changes nothing.
+            with suppress(OSError, smtplib.SMTPException):
+                server.quit()
 
 
 def mailer_of(url: str) -> Mailer:

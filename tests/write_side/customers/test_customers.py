@@ -62,7 +62,7 @@ async def test_a_customer_is_registered_revised_and_erased(write_api: WriteApi) 
     assert made(await write_api.post(f"{path}/erasure", {}), status=200)["status"] == "erased"
     again = await write_api.post(f"{path}/erasure", {})
     assert (again.status_code, again.json()["code"]) == (409, "customer_already_erased")
-    types = [one.type for one in await write_api.write_side.log()][-4:]
+    types = [one.type for one in await write_api.write_side.log() if one.type.startswith("Customer")]
     assert types == ["CustomerRegistered", "CustomerRevised", "CustomerConsentChanged", "CustomerErased"]
 
 

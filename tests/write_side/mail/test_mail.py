@@ -71,7 +71,7 @@ class Smtp:
                 self.taken.append(await reader.readuntil(b"\r\n.\r\n"))
                 writer.write(b"250 taken\r\n")
             else:
-                writer.write(b"250 well\r\n")
+                writer.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 well\r\n")
             await writer.drain()
             if verb == b"QUIT":
                 break
