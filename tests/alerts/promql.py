@@ -3,6 +3,7 @@
 What is not here fails loudly. `rate` divides by the time from first to last sample; Prometheus extrapolates a little.
 """
 
+import functools
 import math
 import operator
 import re
@@ -40,14 +41,20 @@ class Scrape(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     text: str | None
 
-    def samples(self) -> dict[str, Vector]:
+    def samples(self) -> Mapping[str, Vector]:
         """By metric, with the labels that Prometheus adds, and `up`."""
-        target = {("job", self.job), ("instance", self.job)}
-        found: dict[str, Vector] = {"up": {frozenset(target): float(self.text is not None)}}
-        for family in text_string_to_metric_families(self.text or ""):
-            for sample in family.samples:
-                found.setdefault(sample.name, {})[frozenset({*sample.labels.items(), *target})] = sample.value
-        return found
+        return _samples(self.job, self.text)
+
+
+@functools.lru_cache(maxsize=128)
+def _samples(job: str, text: str | None) -> Mapping[str, Vector]:
+    # One scrape is looked at by many rules, at many moments.
+    target = {("job", job), ("instance", job)}
+    found: dict[str, Vector] = {"up": {frozenset(target): float(text is not None)}}
+    for family in text_string_to_metric_families(text or ""):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[frozenset({*sample.labels.items(), *target})] = sample.value
+    return found
 
 
 class History:
