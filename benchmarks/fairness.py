@@ -28,7 +28,7 @@ BACKLOG_EVENTS = 100_000
 RATE_PER_SECOND = 60
 """Of all fifty together: two cores carry this, both APIs, the databases and the projector without a queue."""
 MOST_TIMES = 2.0
-_SECONDS = 12.0
+_SECONDS = 10.0
 _EDITIONS = 100
 _BODIES = 20
 _UP_TO_DATE_SECONDS = 120.0
@@ -66,11 +66,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     async def phase(self, name: str, *, begin: Callable[["Run"], Coroutine[Any, Any, None]]) -> Phase:
         """Begin something, and watch the fifty meanwhile."""
+        note(f"{name}: {_SECONDS:.0f} s")
         bodies = [order_bodies(store, _BODIES) for store in self.stores]
         await begin(self)
         latencies = await watched_orders(
             self.path, self.stores, bodies,
-            count=round(_SECONDS * RATE_PER_SECOND), label=name, rate_per_second=RATE_PER_SECOND,
+            count=round(_SECONDS * RATE_PER_SECOND), label=name, rate_per_second=RATE_PER_SECOND, sampled=1,
         )  # fmt: skip
         read = await asyncpg.connect(self.place.read_admin_url)
         try:
@@ -78,7 +79,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
             rebuilds = await read.fetchval(_REBUILDING)
         finally:
             await read.close()
-        return Phase(name=name, latencies=latencies, still=f"{left or 0:,} events, {rebuilds} rebuilds")
+        phase = Phase(name=name, latencies=latencies, still=f"{left or 0:,} events, {rebuilds} rebuilds")
+        note(f"p50 {phase.milliseconds(0.5):.1f} ms, p99 {phase.milliseconds(0.99):.1f} ms; left: {phase.still}")
+        return phase
 
 
 async def _nothing(_run: Run) -> None:
@@ -121,6 +124,7 @@ def _measure(site: Site) -> list[Phase]:
     stores = asyncio.run(write_stores(place.write_admin_url, place.secret_key, [0] * STORES, editions=_EDITIONS))
     note(f"writing {BACKLOG_EVENTS:,} events that nobody sees yet")
     (large,) = asyncio.run(write_hidden_log(place, stores=1, events=BACKLOG_EVENTS, seed=1))
+    note("projecting what there is")
     with ExitStack() as stack:
         stack.enter_context(projector(place, site.folder))
         wait_until_projected(place, projector_log(site.folder), seconds=_UP_TO_DATE_SECONDS)
