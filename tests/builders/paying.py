@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 
+from shared_kernel.database.pool import Pool, PoolSettings, build_pool
+from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.reader import Want, decode, fetch_types
 from tests.builders.sandbox import KEY, VISA, ProviderIntent, Sandbox, open_sandbox
@@ -44,8 +46,15 @@ class PaidStore:
     """One store, one edition on one shelf."""
 
     def __init__(
-        self, *, write_side: WriteSide, sandbox: Sandbox, gateway: PaymentGateway, shelf: tuple[UUID, UUID]
+        self,
+        *,
+        write_side: WriteSide,
+        log_pool: Pool,
+        sandbox: Sandbox,
+        gateway: PaymentGateway,
+        shelf: tuple[UUID, UUID],
     ) -> None:
+        self._log_pool = log_pool
         self.write_side = write_side
         self.sandbox = sandbox
         self.gateway = gateway
@@ -81,7 +90,7 @@ class PaidStore:
     async def hear(self) -> None:
         """Let the saga hear what the log has since."""
         tenant_id = self.write_side.tenant.id
-        async with transaction(self.write_side.pool, tenant_id=tenant_id) as connection:
+        async with transaction(self._log_pool, tenant_id=tenant_id) as connection:
             want = Want(tenant_id=tenant_id, after=self._heard, limit=1_000)
             events = [decode(one) for one in await fetch_types(connection, want, [kind.__name__ for kind in HANDLES])]
             if not events:
@@ -141,8 +150,9 @@ async def open_paid_store(servers: Servers, *, quantity: int = 100) -> AsyncIter
     async with (
         open_sandbox() as sandbox,
         open_write_side(servers) as write_side,
+        build_pool(servers.url_as(DatabaseRole.REACTIONS), PoolSettings(application_name="tests", max_size=1)) as pool,
         payment_gateway(url=sandbox.url, key=KEY, timeout_seconds=0.6) as gateway,
     ):
         shelf = await write_side.location(), await write_side.edition(price_minor=PRICE_MINOR)
         await write_side.receive(*shelf, quantity)
-        yield PaidStore(write_side=write_side, sandbox=sandbox, gateway=gateway, shelf=shelf)
+        yield PaidStore(write_side=write_side, log_pool=pool, sandbox=sandbox, gateway=gateway, shelf=shelf)

@@ -92,8 +92,9 @@ def _kinds() -> Iterator[type[ShelfWiseError]]:
 
 
 def _from_inside() -> set[str]:
-    """Codes of errors that only commands without a route of their own can raise: stores, keys, imports."""
-    return {kind.code for kind in _kinds() if kind.__module__.startswith("write_side.tenants")}
+    """Codes of errors that only commands without a route of their own can raise: stores, keys, imports, sagas."""
+    inside = ("write_side.tenants", "write_side.order_saga")
+    return {kind.code for kind in _kinds() if kind.__module__.startswith(inside)}
 
 
 @_EVERY

@@ -10,6 +10,8 @@ import pytest
 from tests.builders.paying import PRICE_MINOR, PaidStore, open_paid_store
 from tests.builders.sandbox import DECLINED
 from tests.servers import Servers
+from write_side.order_saga.errors import SagaNotWaiting
+from write_side.order_saga.operating import resolve_saga, retry_saga
 from write_side.orders.commands import ReturnedQuantity, ReturnFromOrder
 from write_side.orders.errors import OrderAwaitsPayment
 from write_side.orders.returning import return_from_order
@@ -154,6 +156,36 @@ async def test_a_capture_that_is_refused_asks_for_attention(store: PaidStore) ->
     halted = await store.standing(order)
     assert (halted.saga, halted.payment) == ("needs_attention", "authorized")
     assert (await store.events_of(order))[-1] == "OrderNeedsAttention"
+
+
+async def test_an_operator_has_a_refused_capture_tried_again(store: PaidStore) -> None:
+    """Under a key of its own, since the provider would only repeat its refusal under the first."""
+    order = await store.order()
+    await store.settle_down()
+    await store.sandbox.misbehave("decline", on="capture")
+    await store.fulfil(order)
+    await _wait_out(store)
+    await store.write_side.run(partial(retry_saga, order.id, "the bank was asked"))
+    await store.settle_down()
+    assert (await store.standing(order)).saga == "completed"
+    assert [intent.net for intent in await store.at_provider(order)] == [PRICE_MINOR]
+
+
+async def test_an_operator_closes_what_was_settled_by_hand(store: PaidStore) -> None:
+    """What was being undone is cancelled then, and its copies are free; a saga that needs nobody is left alone."""
+    order = await store.order()
+    await store.settle_down()
+    with pytest.raises(SagaNotWaiting):
+        await store.write_side.run(partial(resolve_saga, order.id, "why not"))
+    store_refuses = "UPDATE write.order_saga SET hold_until = now(), due_at = now()"
+    await store.write_side.as_administrator(store_refuses)
+    await store.sandbox.misbehave("decline", on="void")
+    await _wait_out(store)
+    assert (await store.standing(order)).saga == "needs_attention"
+    await store.write_side.run(partial(resolve_saga, order.id, "let go on the telephone"))
+    resolved = await store.standing(order)
+    assert (resolved.saga, resolved.order) == ("resolved", "cancelled")
+    assert await store.stock() == (100, 0)
 
 
 async def test_the_token_is_forgotten_once_the_provider_has_answered(store: PaidStore) -> None:
