@@ -58,6 +58,7 @@ def _announce(invocation: Invocation, site: Site, stores: tuple[DemoStore, ...])
     answer = UpAndRunning(url=site.url, pid=os.getpid(), probes=site.probes, stores=stores)
     lines = [f"\nShelfWise is up: {site.url}   (Ctrl-C ends it)\n"]
     lines += [f"  {store.name:<20} {store.currency}   owner's key  {store.key}" for store in stores]
+    lines.append(f"  operators' console: {site.url}/console, with a key of `shelfwise keys create --role operator`")
     lines += [f"  projector's probe: {probe}/health/ready and {probe}/metrics" for probe in site.probes]
     if stores:
         lines += ["\nTry:\n", *(f"  {line}\n" for line in _curl_lines(site, stores[0]))]

@@ -240,8 +240,9 @@ function showWork() {
       setAttribute(state, "data-tone", JOB_TONES[job.state] ?? "");
       const bad = job.state === "failed" || job.state === "lost" || (job.finding && !job.finding.identical);
       setAttribute(how, "class", bad ? "how bad" : "how");
-      how.firstChild.hidden = job.state !== "running" || !job.of;
-      if (job.of) how.firstChild.value = Math.min(1, job.done / job.of);
+      const share = job.of ? job.done / job.of : job.tenants ? job.cut_over / job.tenants : 0;
+      how.firstChild.hidden = job.state !== "running" || !share;
+      how.firstChild.value = Math.min(1, share);
       setText(how.lastChild, told(job));
       setText(who, `${moment(job.at)} · ${person(job.requested_by)}`);
       setAttribute(who, "title", job.requested_by);
