@@ -32,7 +32,7 @@ _HAS_NONE = {
     "migrate": "needs the administrator's login, which no deployable has",
     "import catalogue": "reads a file of hundreds of megabytes beside the command; a store's own API takes editions",
     "import orders": "the same, of a store's past orders",
-    "log archive": "takes events out of the log, which no deployable's role may, and runs beside the storage it fills",
+    "log archive": "runs for hours beside the storage that it fills, whose credentials no deployable has",
 }
 
 

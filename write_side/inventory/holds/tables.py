@@ -1,6 +1,6 @@
 """Holds, as the migrations leave them."""
 
-from sqlalchemy import Column, DateTime, ForeignKeyConstraint, Integer, Table, Text, Uuid
+from sqlalchemy import Column, DateTime, ForeignKeyConstraint, Index, Integer, Table, Text, Uuid, text
 
 from shared_kernel.database.metadata import WRITE_METADATA
 
@@ -24,6 +24,9 @@ hold = Table(
     ),
     ForeignKeyConstraint(
         ["tenant_id", "edition_id"], ["write.edition.tenant_id", "write.edition.edition_id"], name="hold_edition_fkey"
+    ),
+    Index(
+        "hold_waiting", "location_id", "edition_id", "placed_at", "tenant_id", postgresql_where=text("status = 'waiting'")
     ),
     schema="write",
 )
