@@ -5,8 +5,10 @@ from uuid import UUID
 import click
 import msgspec
 
+from operations.access.audit import Call, audited
 from operations.command_line.invocation import Invocation, command, table
 from operations.in_house import in_house
+from operations.projecting.operator import at_the_command_line
 from operations.servers.installation import Installation
 from operations.stores import all_stores, open_store
 from shared_kernel.tenancy import Tenant
@@ -47,7 +49,8 @@ def create_tenant(invocation: Invocation, *, name: str, slug: str, currency: str
         raise click.UsageError(f"these are not a store's settings: {error}") from error
 
     async def work(installation: Installation) -> Tenant:
-        async with in_house(installation) as house:
+        call = Call(actor=at_the_command_line(), action="create_tenant", target={"tenant": slug})
+        async with in_house(installation) as house, audited(house.operator_pool, call):
             return await open_store(house, opening, actor=ACTOR)
 
     store = invocation.on_servers(work)

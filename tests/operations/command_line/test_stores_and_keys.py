@@ -95,3 +95,17 @@ def test_a_missing_table_says_to_migrate(servers: Servers, tmp_path: Path) -> No
     done = shelfwise.run("tenants", "list", variables={"SHELFWISE_WRITE_DATABASE_URL": elsewhere})
     assert done.code == 1
     assert done.stderr == "shelfwise: the databases are not as this release wants them: run `shelfwise migrate`\n"
+
+
+def test_an_operators_key_belongs_to_no_store(shelfwise: CommandLine) -> None:
+    """It is made without --tenant, listed beside the stores', and ended by the same command."""
+    refused = shelfwise.run("keys", "create", "--tenant", "harbour", "--role", "operator")
+    assert (refused.code, "leave --tenant out" in refused.stderr) == (2, True)
+    missing = shelfwise.run("keys", "create", "--role", "owner")
+    assert (missing.code, "name it with --tenant" in missing.stderr) == (2, True)
+    created = shelfwise.answer("keys", "create", "--role", "operator")
+    assert looks_like_api_key(created["key"])
+    assert shelfwise.answer("keys", "revoke", created["id"])["revoked"]
+    (listed,) = shelfwise.answer("keys", "list")["keys"]
+    assert (listed["id"], listed["tenant"], listed["role"]) == (created["id"], None, "operator")
+    assert listed["revoked_at"] is not None
