@@ -26,7 +26,12 @@ hold = Table(
         ["tenant_id", "edition_id"], ["write.edition.tenant_id", "write.edition.edition_id"], name="hold_edition_fkey"
     ),
     Index(
-        "hold_waiting", "location_id", "edition_id", "placed_at", "tenant_id", postgresql_where=text("status = 'waiting'")
+        "hold_waiting",
+        "location_id",
+        "edition_id",
+        "placed_at",
+        "tenant_id",
+        postgresql_where=text("status = 'waiting'"),
     ),
     schema="write",
 )
