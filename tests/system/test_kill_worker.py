@@ -70,7 +70,7 @@ async def test_two_hundred_random_kills(servers: Servers, capsys: pytest.Capture
     kills = int(os.environ.get(_KILLS_VARIABLE, "200"))
     for number in range(1, kills + 1):
         point = rng.choice(list(FaultPoint))
-        passage = rng.randint(1, 60 if point in {FaultPoint.FOLD, FaultPoint.UPSERT} else 6)
+        passage = rng.randint(1, 12)
         await kill(servers, stores, point, passage)
         with capsys.disabled():
             sys.stdout.write(f"\rseed {seed}: {number} of {kills} kills, last at {point} {passage}   ")

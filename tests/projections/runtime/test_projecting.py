@@ -1,6 +1,9 @@
 """The runtime on real servers: what is in the log comes to stand in the tables."""
 
+from uuid import UUID
+
 import asyncpg
+import msgspec
 import pytest
 
 from projections.registry import PROJECTIONS
@@ -12,7 +15,7 @@ from projections.runtime.errors import CheckpointMovedError, LeaseLostError
 from projections.runtime.fault_points import carry_on
 from projections.runtime.folding import read_events
 from shared_kernel.database.transactions import transaction
-from shared_kernel.log.partitions import shard_of
+from shared_kernel.log.partitions import SHARDS, shard_of
 from shared_kernel.log.reader import StoredEvent, Want, fetch
 from tests.builders.log_rows import write_log
 from tests.builders.order_log import EMMA, PERSUASION, OrderLog, id_of, line
@@ -24,6 +27,7 @@ from tests.builders.projecting import (
     projected,
     running_projector,
 )
+from tests.builders.tally import tally
 from tests.servers import Servers
 
 STORE = id_of("one")
@@ -37,19 +41,20 @@ def store_log(store: str) -> OrderLog:
     return log
 
 
-async def enrolled(runtime: Runtime) -> tuple[Checkpoint, ...]:
-    """The store's checkpoints as they stand, begun if they were not."""
+async def enrolled(runtime: Runtime, *stores: UUID) -> tuple[Checkpoint, ...]:
+    """The stores' checkpoints as they stand, begun if they were not."""
+    tenants = stores or (STORE,)
     async with transaction(runtime.read_pool, tenant_id=None) as connection:
-        await checkpoint_rows.enrol(connection, runtime.catalog, [STORE])
-        loaded = await checkpoint_rows.load(connection, runtime.catalog, [STORE])
+        await checkpoint_rows.enrol(connection, runtime.catalog, tenants)
+        loaded = await checkpoint_rows.load(connection, runtime.catalog, tenants)
         await connection.execute("COMMIT")
     return tuple(loaded)
 
 
-async def stored(runtime: Runtime) -> list[StoredEvent]:
-    """The store's whole log."""
+async def stored(runtime: Runtime, *stores: UUID) -> list[StoredEvent]:
+    """The stores' whole logs."""
     async with transaction(runtime.log_pool, tenant_id=None) as connection:
-        return await fetch(connection, [Want(tenant_id=STORE, after=0, limit=100)])
+        return await fetch(connection, [Want(tenant_id=one, after=0, limit=100) for one in stores or (STORE,)])
 
 
 async def test_every_projection_reaches_the_head_of_every_tenant(
@@ -96,6 +101,36 @@ async def test_a_lost_lease_changes_nothing(servers: Servers) -> None:
         current = Batch(leases=(new,), checkpoints=batch.checkpoints, events=batch.events)
         await project(runtime.read_pool, runtime.catalog, current, carry_on)
     assert await dump_read_database(servers) != empty
+
+
+async def test_trouble_of_one_store_holds_up_no_other(servers: Servers) -> None:
+    """Of four stores in a batch, that of a lost shard, the moved and the locked are left out; the fourth is done."""
+    lost, moved, locked, sound = (UUID(int=(number << 120) + number) for number in (1, 2, 3, 4))
+    for store in (lost, moved, locked, sound):
+        log = OrderLog(store)
+        log.place("first", [line(EMMA)])
+        await write_log(servers.write_admin_url, log.events)
+    async with open_runtime(servers, (tally(),)) as runtime:
+        async with runtime.read_pool.acquire() as connection:
+            held = await leases.acquire(connection, id_of("a worker"), leases.LeaseTimes(), at_most=SHARDS)
+        held[shard_of(lost)] = msgspec.structs.replace(held[shard_of(lost)], epoch=0)
+        believed = [
+            msgspec.structs.replace(one, revision=7) if one.tenant_id == moved else one
+            for one in await enrolled(runtime, lost, moved, locked, sound)
+        ]
+        batch = Batch(
+            leases=tuple(held[shard_of(store)] for store in (lost, moved, locked, sound)),
+            checkpoints=tuple(believed),
+            events=read_events(await stored(runtime, lost, moved, locked, sound)),
+        )
+        async with transaction(runtime.read_pool, tenant_id=None) as other:
+            (one,) = (one for one in believed if one.tenant_id == locked)
+            await checkpoint_rows.lock_one(other, locked, one.build_id)
+            result = await project(runtime.read_pool, runtime.catalog, batch, carry_on)
+        stand = {one.tenant_id: one.position for one in await enrolled(runtime, lost, moved, locked, sound)}
+    assert result.left_out == frozenset({lost, moved, locked})
+    assert result.lost_shards == frozenset({shard_of(lost)})
+    assert stand == {lost: 0, moved: 0, locked: 0, sound: 1}
 
 
 async def test_a_batch_under_way_keeps_its_shard_and_lets_it_be_renewed(servers: Servers) -> None:
