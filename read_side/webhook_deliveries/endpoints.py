@@ -17,7 +17,12 @@ from shared_kernel.access.roles import MANAGE_WEBHOOKS
 
 
 @query_route(
-    "/webhook-deliveries", policy=MANAGE_WEBHOOKS, cost=2, parameters=DELIVERIES, summary="What webhooks were sent"
+    "/webhook-deliveries",
+    policy=MANAGE_WEBHOOKS,
+    cost=2,
+    as_of=False,
+    parameters=DELIVERIES,
+    summary="What webhooks were sent",
 )
 async def webhook_deliveries(
     request: QueryRequest, queries: NamedDependency[Queries]

@@ -16,7 +16,7 @@ from read_side.webhooks.view import VIEW
 from shared_kernel.access.roles import MANAGE_WEBHOOKS
 
 
-@query_route("/webhooks", policy=MANAGE_WEBHOOKS, cost=2, parameters=WEBHOOKS, summary="Webhooks")
+@query_route("/webhooks", policy=MANAGE_WEBHOOKS, cost=2, as_of=False, parameters=WEBHOOKS, summary="Webhooks")
 async def webhooks(request: QueryRequest, queries: NamedDependency[Queries]) -> Response[Envelope[list[WebhookItem]]]:
     """Who is told of what happens in the store, the newest first."""
     return await queries.answer(request, view=VIEW, query=parse_list(request, WEBHOOKS), fetch=webhook_page)

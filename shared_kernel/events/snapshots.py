@@ -8,6 +8,7 @@ from shared_kernel.events.envelope import Event
 
 SnapshotView: TypeAlias = Literal[
     "best_sellers",
+    "customers",
     "edition_catalogue",
     "edition_search",
     "fulfilments",
