@@ -24,7 +24,7 @@ _SHARE: Final = 0.05
 """Of the time, at most, that looking may take: with ten thousand stores a look is no longer cheap."""
 _LONGEST_PAUSE_SECONDS: Final = 4.0
 _REDIS_SECONDS: Final = 0.5
-_SIZES_SECONDS: Final = 15.0
+_SIZES_SECONDS: Final = 5.0
 """How large a database is changes slowly, and is dearer to ask."""
 
 FAILURES: Final = (
