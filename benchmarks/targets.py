@@ -57,7 +57,7 @@ TARGETS = (
         over="project.eventsourcing",
         bound=20,
     ),
-    Target(name="rebuild, two cores", of="rebuild.shelfwise", over="project.floor.insert_select", bound=0.30),
+    Target(name="rebuild, two cores", of="rebuild.shelfwise", over="rebuild.floor.insert_select", bound=0.30),
     Target(name="commit to visible, p50", of="e2e.shelfwise.p50", over="e2e.floor.p50", bound=3, at_most=True),
     Target(name="commit to visible, p99", of="e2e.shelfwise.p99", over="e2e.floor.p99", bound=4, at_most=True),
     Target(name="commands, 200 tenants", of="growth.commands.200", over="growth.commands.10", bound=0.9),
