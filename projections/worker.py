@@ -20,13 +20,22 @@ import uvloop
 from projections.named import REGISTRY, projections_named
 from projections.registry import PROJECTIONS
 from projections.runtime.cache import WRITE_LIMITS
-from projections.runtime.catalog import AnyProjection, Catalog, ensure_tables
+from projections.runtime.catalog import AnyProjection, Catalog, ask_for_new_versions, ensure_tables
 from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.fault_points import Reach, carry_on
 from projections.runtime.freezing import run_freezing
 from projections.runtime.indexing import run_indexing
 from projections.runtime.jobs import run_jobs
-from projections.runtime.leases import LEASE_SECONDS, LeaseTimes, Probe, announce, ensure_leases, session_name
+from projections.runtime.leases import (
+    LEASE_SECONDS,
+    LEASES,
+    LEASES_BEHIND,
+    LeaseTimes,
+    Probe,
+    announce,
+    session_name,
+)
+from projections.runtime.lines import Line, LineChangedError, Place, keep_place, line_of, take_place
 from projections.runtime.live import LiveRounds
 from projections.runtime.loading.supervision import LoaderPlan, Loading
 from projections.runtime.news import News
@@ -97,6 +106,8 @@ class ProjectorParts(msgspec.Struct, frozen=True, kw_only=True):
     live: LiveRounds
     keeper: ShardKeeper
     loading: Loading
+    line: Line
+    place: Place
 
 
 @asynccontextmanager
@@ -117,10 +128,14 @@ async def projector_parts(
         redis = await stack.enter_async_context(
             MultiplexedRedis.from_url(settings.redis_url, limits=WRITE_LIMITS, client_name="projector")
         )
-        catalog = Catalog(projections)
+        line, times = line_of(projections), LeaseTimes(lease_seconds=settings.lease_seconds)
         async with read_pool.acquire() as connection:
-            await ensure_leases(connection)
+            place = await take_place(connection, line, times)
+            leases = LEASES_BEHIND if place.is_behind else LEASES
+            catalog = Catalog(place.own(projections))
+            await leases.ensure(connection)
             await ensure_tables(connection, catalog)
+            await ask_for_new_versions(connection, catalog)
         metrics = Metrics()
         drains = DrainParts(
             log_pool=log_pool,
@@ -130,7 +145,8 @@ async def projector_parts(
             reach=reach,
             progress=Progress(metrics.registry),
             rebuild_turns=asyncio.Semaphore(_REBUILDS_AT_A_TIME),
-            times=LeaseTimes(lease_seconds=settings.lease_seconds),
+            times=times,
+            leases=leases,
             statistics=Statistics(read_pool),
             skips=Skips(catalog),
             news=News(),
@@ -144,6 +160,8 @@ async def projector_parts(
             drains=drains,
             live=live,
             keeper=shard_keeper(drains, live, worker_id),
+            line=line,
+            place=place,
             loading=Loading(log_pool=log_pool, read_pool=read_pool, catalog=catalog, plan=plan, reach=reach),
         )
 
@@ -161,7 +179,16 @@ def _loader_plan(settings: ProjectorSettings, projections: Sequence[AnyProjectio
 async def run_projector(
     settings: ProjectorSettings, *, projections: Sequence[AnyProjection] = PROJECTIONS, reach: Reach = carry_on
 ) -> None:
-    """Project until cancelled or until a part ends that should not."""
+    """Project until cancelled or until a part ends that should not; anew whenever releases come or go beside it."""
+    while True:
+        heed_cancellation()
+        try:
+            await _run_in_place(settings, projections, reach)
+        except* LineChangedError:
+            log.info("projector_takes_its_new_place")
+
+
+async def _run_in_place(settings: ProjectorSettings, projections: Sequence[AnyProjection], reach: Reach) -> None:
     async with projector_parts(settings, projections=projections, reach=reach) as parts:
         health, host = Health(_checks(parts)), settings.probe_host
         async with (
@@ -169,7 +196,12 @@ async def run_projector(
             asyncio.TaskGroup() as group,
         ):
             await _announce(parts, host, port)
-            log.info("projector_started", worker_id=str(parts.worker_id), projections=len(projections), probe=port)
+            log.info(
+                "projector_started",
+                worker_id=str(parts.worker_id),
+                projections=len(parts.drains.catalog.subjects),
+                probe=port,
+            )
             for part in _loops(settings, parts):
                 group.create_task(part)
 
@@ -190,6 +222,7 @@ def _loops(settings: ProjectorSettings, parts: ProjectorParts) -> list[Coroutine
         run_freezing(parts.drains.read_pool, parts.drains.catalog),
         run_indexing(parts.drains, lambda: parts.keeper.held),
         parts.loading.run(),
+        keep_place(parts.drains.read_pool, parts.line, parts.place, parts.drains.times),
     ]
 
 

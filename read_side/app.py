@@ -20,6 +20,7 @@ from read_side.query_execution.repeating import Repeats, ShortWay
 from read_side.query_execution.single_flight import Flight, SingleFlight
 from read_side.query_execution.table import told_as_unavailable
 from read_side.query_execution.waiting import DEFAULT_MAX_WAITERS
+from read_side.readiness import ViewsBuilt
 from read_side.routes import ROUTES
 from read_side.store_origins.queries import is_known_origin
 from read_side.views import VIEWS
@@ -233,8 +234,9 @@ def _health(running: _Running) -> Health:
         verdict = running.parts.watch.verdict
         return (Detail(name="projecting", status="green" if verdict.is_green else "red", says=verdict.text),)
 
+    views_built = ViewsBuilt(lambda: running.parts.read_pool)
     return Health(
-        [Check(name="read_database_or_redis", run=database_or_redis)],
+        [Check(name="read_database_or_redis", run=database_or_redis), Check(name="views_built", run=views_built.check)],
         startup=[Check(name="read_database", run=database)],
         details=details,
     )

@@ -13,18 +13,19 @@ FEWEST_LOADED_EVENTS = 2_000
 
 log = structlog.get_logger()
 
-_TENANTS = """
-SELECT a.tenant_id, a.build, c.position
+# Who reads no build of this version yet reads one of another: a new release's versions are built like that.
+_READ = """
+SELECT DISTINCT ON (a.tenant_id) a.tenant_id, a.version, a.build, c.position, c.revision, c.paused
 FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
-WHERE (a.name, a.version) = ($1, $2) AND ($3::uuid IS NULL OR a.tenant_id = $3)
+WHERE a.name = $1 AND ($3::uuid IS NULL OR a.tenant_id = $3)
+ORDER BY a.tenant_id, a.version = $2 DESC, a.version DESC
 """
-_BEGIN_TENANTS = """
+_BEGIN_TENANTS = f"""
 INSERT INTO projection.checkpoint (tenant_id, name, version, build, mode, position, revision, rows, paused)
-SELECT a.tenant_id, a.name, a.version, $3, 'building', 0, c.revision + 1, 0, c.paused
-FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
-WHERE (a.name, a.version) = ($1, $2) AND a.build <> $3 AND ($4::uuid IS NULL OR a.tenant_id = $4)
+SELECT r.tenant_id, $1, $2, $4, 'building', 0, r.revision + 1, 0, r.paused FROM ({_READ}) r
+WHERE (r.version, r.build) <> ($2, $4)
 ON CONFLICT DO NOTHING
-"""
+"""  # noqa: S608 - a constant of this module
 _BEGIN_LOADS = """
 INSERT INTO projection.load (tenant_id, name, version, build, size)
 SELECT t.tenant_id, $1, $2, $3, t.size FROM unnest($4::uuid[], $5::bigint[]) AS t(tenant_id, size)
@@ -49,9 +50,9 @@ _ATTACHED = "UPDATE projection.request SET loaded_at = clock_timestamp() WHERE i
 async def begin_rebuild(connection: Connection, subject: Subject, request: asyncpg.Record) -> None:
     """Make the next build and note what is to be loaded into it; until it is attached nobody sees it."""
     await checkpoint_rows.lock_builds(connection)
-    active = await connection.fetch(_TENANTS, subject.name, subject.version, request["only_tenant"])
+    active = await connection.fetch(_READ, subject.name, subject.version, request["only_tenant"])
     build = await begin_build(connection, subject)
-    await connection.execute(_BEGIN_TENANTS, subject.name, subject.version, build, request["only_tenant"])
+    await connection.execute(_BEGIN_TENANTS, subject.name, subject.version, request["only_tenant"], build)
     if sum(row["position"] for row in active) >= FEWEST_LOADED_EVENTS:
         tenants, sizes = [row["tenant_id"] for row in active], [row["position"] for row in active]
         await connection.execute(_BEGIN_LOADS, subject.name, subject.version, build, tenants, sizes)
@@ -63,7 +64,7 @@ async def begin_late_tenants(connection: Connection, request: asyncpg.Record) ->
     """A store that was first seen while the build was loaded is built too; all of them are now folded like others."""
     await checkpoint_rows.lock_builds(connection)
     await connection.execute(
-        _BEGIN_TENANTS, request["name"], request["version"], request["to_build"], request["only_tenant"]
+        _BEGIN_TENANTS, request["name"], request["version"], request["only_tenant"], request["to_build"]
     )
     await connection.execute(_ATTACHED, request["id"])
 
@@ -73,7 +74,7 @@ async def begin_rollback(connection: Connection, subject: Subject, request: asyn
     returning = await connection.fetch(_RETURN, subject.name, subject.version, request["only_tenant"])
     if not returning:
         return False
-    active = await connection.fetch(_TENANTS, subject.name, subject.version, request["only_tenant"])
+    active = await connection.fetch(_READ, subject.name, subject.version, request["only_tenant"])
     await _note_running(connection, request, active, to_build=max(row["build"] for row in returning))
     log.info("rollback_started", projection=subject.label, tenants=len(returning))
     return True
@@ -82,6 +83,7 @@ async def begin_rollback(connection: Connection, subject: Subject, request: asyn
 async def _note_running(
     connection: Connection, request: asyncpg.Record, active: list[asyncpg.Record], *, to_build: int
 ) -> None:
-    from_build = max((row["build"] for row in active), default=None)
+    builds = [row["build"] for row in active if row["version"] == request["version"]]
+    from_build = max(builds, default=None)
     shards = len({shard_of(row["tenant_id"]) for row in active})
     await connection.execute(_RUNNING, request["id"], from_build, to_build, shards)

@@ -120,7 +120,7 @@ class TenantCache:
 
     def needs_incarnation(self, tenants: Iterable[UUID]) -> list[UUID]:
         """Which of these tenants have none that this lease knows to be whole."""
-        return [tenant for tenant in tenants if tenant not in self._incarnations]
+        return [] if self._lease.line else [tenant for tenant in tenants if tenant not in self._incarnations]
 
     def forget(self, tenants: Iterable[UUID]) -> None:
         """These tenants' caches may have missed something: the next write begins them anew."""
@@ -140,6 +140,8 @@ class TenantCache:
             RedisUnavailable, RedisReplyError: the tenants concerned begin anew next time.
             LeaseLostError: another worker has the shard.
         """
+        if self._lease.line:
+            return  # of a line behind: a tenant's cache has one writer, the newest
         try:
             without = self.needs_incarnation(states)
             if without:

@@ -14,6 +14,17 @@ AnyProjection: TypeAlias = Projection[Any]  # Any: projections of every row type
 _ATTACH_SECONDS = 3_600
 """For the indexes of some hundred million rows."""
 
+_ASK_FOR_NEW_VERSIONS = """
+INSERT INTO projection.request (id, kind, name, version, options, requested_by)
+SELECT gen_random_uuid(), 'rebuild', v.name, v.version, '{}', 'release'
+FROM unnest($1::text[], $2::int[]) AS v(name, version)
+WHERE EXISTS (SELECT FROM read.active_build a WHERE a.name = v.name AND a.version <> v.version)
+    AND NOT EXISTS (SELECT FROM read.active_build a WHERE (a.name, a.version) = (v.name, v.version))
+    AND NOT EXISTS (
+        SELECT FROM projection.request r
+        WHERE r.kind = 'rebuild' AND (r.name, r.version) = (v.name, v.version) AND r.state IN ('requested', 'running'))
+"""
+
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """A projection and what reads and writes its rows."""
@@ -69,6 +80,12 @@ async def ensure_tables(connection: Connection, catalog: Catalog) -> None:
     """
     for subject in catalog.subjects:
         await connection.execute("SELECT projection.create_table($1::jsonb)", table_spec(subject.projection.view))
+
+
+async def ask_for_new_versions(connection: Connection, catalog: Catalog) -> None:
+    """Have versions built that stores do not read yet but of which they read another; nobody is shown half of one."""
+    names, versions = [one.name for one in catalog.subjects], [one.version for one in catalog.subjects]
+    await connection.execute(_ASK_FOR_NEW_VERSIONS, names, versions)
 
 
 async def begin_build(connection: Connection, subject: Subject) -> int:

@@ -94,18 +94,27 @@ WITH newest AS (
     FROM projection.build b JOIN unnest($2::text[], $3::int[]) AS wanted(name, version) USING (name, version)
     WHERE b.attached_at IS NOT NULL AND NOT b.is_frozen
     ORDER BY b.name, b.version, b.build DESC
-), enrolled AS (
-    INSERT INTO projection.checkpoint (tenant_id, name, version, build, mode, position, revision, rows, paused)
-    SELECT t.tenant_id, n.name, n.version, n.build, 'live', 0, 0, 0,
-        EXISTS (SELECT FROM projection.pause p WHERE p.name = n.name)
+), wanted AS (
+    SELECT t.tenant_id, n.name, n.version, n.build,
+        EXISTS (SELECT FROM read.active_build o
+                WHERE (o.tenant_id, o.name) = (t.tenant_id, n.name) AND o.version <> n.version) AS is_read_elsewhere
     FROM unnest($1::uuid[]) AS t(tenant_id) CROSS JOIN newest n
     WHERE NOT EXISTS (SELECT FROM read.active_build a
                       WHERE (a.tenant_id, a.name, a.version) = (t.tenant_id, n.name, n.version))
+), enrolled AS (
+    INSERT INTO projection.checkpoint (tenant_id, name, version, build, mode, position, revision, rows, paused)
+    SELECT w.tenant_id, w.name, w.version, w.build, CASE WHEN w.is_read_elsewhere THEN 'building' ELSE 'live' END,
+        0, 0, 0, EXISTS (SELECT FROM projection.pause p WHERE p.name = w.name)
+    FROM wanted w
+    WHERE NOT w.is_read_elsewhere OR (
+        EXISTS (SELECT FROM read.active_build a WHERE (a.name, a.version) = (w.name, w.version))
+        AND NOT EXISTS (SELECT FROM projection.checkpoint c
+                        WHERE (c.tenant_id, c.name, c.version) = (w.tenant_id, w.name, w.version)))
     ON CONFLICT DO NOTHING
-    RETURNING tenant_id, name, version, build
+    RETURNING tenant_id, name, version, build, mode
 )
 INSERT INTO read.active_build (tenant_id, name, version, build)
-SELECT tenant_id, name, version, build FROM enrolled ON CONFLICT DO NOTHING
+SELECT tenant_id, name, version, build FROM enrolled WHERE mode = 'live' ON CONFLICT DO NOTHING
 """
 
 
@@ -118,7 +127,10 @@ async def load(connection: Connection, catalog: Catalog, tenants: Iterable[UUID]
 
 
 async def enrol(connection: Connection, catalog: Catalog, tenants: Sequence[UUID]) -> None:
-    """Begin tenants that a projection has not seen: at position 0 of its newest build, which becomes active."""
+    """Begin tenants that a projection has not seen: at position 0 of its newest build, which becomes active.
+
+    A tenant that reads another version meanwhile is built first; where none reads this version yet, by a rebuild.
+    """
     await connection.execute(_LOCK_BUILDS_SHARED)
     names = [subject.name for subject in catalog.subjects]
     versions = [subject.version for subject in catalog.subjects]

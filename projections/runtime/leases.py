@@ -7,9 +7,20 @@ import msgspec
 from shared_kernel.database.pool import Connection
 from shared_kernel.subscription.leases import LEASE_SECONDS, WORKER_SEEN_SECONDS, Lease, LeaseTable, LeaseTimes
 
-__all__ = ["LEASES", "LEASE_SECONDS", "WORKER_SEEN_SECONDS", "Lease", "LeaseTimes", "Probe", "announce"]
+__all__ = [
+    "LEASES",
+    "LEASES_BEHIND",
+    "LEASE_SECONDS",
+    "WORKER_SEEN_SECONDS",
+    "Lease",
+    "LeaseTimes",
+    "Probe",
+    "announce",
+]
 
 LEASES = LeaseTable(schema="projection", worker="shelfwise-projector")
+LEASES_BEHIND = LeaseTable(schema="projection", worker="shelfwise-projector", line="_behind")
+"""Of releases that a newer one has overtaken. What is asked with a lease finds its own table."""
 
 ensure_leases = LEASES.ensure
 session_name = LEASES.session_name

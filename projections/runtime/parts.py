@@ -13,6 +13,7 @@ from projections.runtime.skipping import Skips
 from projections.runtime.statistics import Statistics
 from shared_kernel.database.pool import Pool
 from shared_kernel.redis.multiplexed import MultiplexedRedis
+from shared_kernel.subscription.leases import LeaseTable
 
 
 class DrainParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +33,7 @@ class DrainParts(msgspec.Struct, frozen=True, kw_only=True):
     rebuild_turns: asyncio.Semaphore
     progress: Progress
     times: LeaseTimes
+    leases: LeaseTable
     statistics: Statistics
     skips: Skips
     news: News

@@ -39,16 +39,28 @@ SELECT c.tenant_id, c.name, c.version, c.build, c.mode, c.position, c.as_of, c.r
     greatest(1, coalesce((r.options->>'shards')::int, 1)) AS shards,
     coalesce((r.options->>'keep_old')::bool, false) AS keep_old
 FROM projection.checkpoint c
-JOIN projection.request r ON (r.name, r.version, r.state) = (c.name, c.version, 'running') AND CASE c.mode
+LEFT JOIN projection.request r ON (r.name, r.version, r.state) = (c.name, c.version, 'running') AND CASE c.mode
     WHEN 'building' THEN r.kind = 'rebuild' AND r.to_build = c.build AND r.loaded_at IS NOT NULL
     ELSE r.kind = 'rollback' AND (r.only_tenant IS NULL OR r.only_tenant = c.tenant_id) END
-WHERE c.mode IN ('building', 'returning') AND NOT c.paused AND c.tenant_id = ANY($1::uuid[])
+WHERE (r.id IS NOT NULL OR c.mode = 'building' AND NOT EXISTS (
+        SELECT FROM projection.request q
+        WHERE (q.kind, q.state, q.name, q.version, q.to_build) = ('rebuild', 'running', c.name, c.version, c.build)))
+    AND c.mode IN ('building', 'returning') AND NOT c.paused AND c.tenant_id = ANY($1::uuid[])
     AND (c.name, c.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
 ORDER BY r.requested_at, c.tenant_id LIMIT 1
 """
 _COUNT = "UPDATE projection.request SET events = events + $2 WHERE id = $1"
 _ACTIVE = "SELECT build FROM read.active_build WHERE (tenant_id, name, version) = ($1, $2, $3)"
-_FLIP = "UPDATE read.active_build SET build = $4 WHERE (tenant_id, name, version) = ($1, $2, $3)"
+_FLIP = """
+INSERT INTO read.active_build (tenant_id, name, version, build) VALUES ($1, $2, $3, $4)
+ON CONFLICT (tenant_id, name, version) DO UPDATE SET build = excluded.build
+"""
+# What the tenant reads until then, where it is another version's; that goes on being read by its own release.
+_OTHER_VERSIONS = """
+SELECT coalesce(max(c.position), 0) AS position, coalesce(max(c.parked), 0) AS parked
+FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
+WHERE (a.tenant_id, a.name) = ($1, $2) AND a.version <> $3
+"""
 _MODE = "UPDATE projection.checkpoint SET mode = $5 WHERE (tenant_id, name, version, build) = ($1, $2, $3, $4)"
 # A build that was left is kept for one way back; what was kept before it is given up.
 _LEAVE_KEPT = """
@@ -66,7 +78,7 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
     """One tenant's unfinished part of a rebuild, or of a rollback."""
 
     checkpoint: Checkpoint
-    request_id: UUID
+    request_id: UUID | None
     rate_per_second: float
     keep_old: bool
 
@@ -163,31 +175,43 @@ class Rebuild:
         async with transaction(self._read_pool, tenant_id=None) as connection:
             await leases.fence(connection, self._lease)
             old, new = await _lock_both(connection, one)
-            if new.position < old.position:
+            position, parked = await _least(connection, one, old)
+            if new.position < position:
                 return False
-            if new.parked > old.parked:
+            if new.parked > parked:
                 self._rest(one.tenant_id)
                 return False
             await connection.execute(_FLIP, *new.id)
             await connection.execute(_MODE, *new.id, "live")
-            await connection.execute(_MODE, *old.id, "kept")
-            spared = old.build if building.keep_old or building.is_return else _NO_BUILD
-            await connection.execute(_LEAVE_KEPT, one.tenant_id, one.name, one.version, spared)
+            if old is not None:
+                await connection.execute(_MODE, *old.id, "kept")
+                spared = old.build if building.keep_old or building.is_return else _NO_BUILD
+                await connection.execute(_LEAVE_KEPT, one.tenant_id, one.name, one.version, spared)
             await connection.execute("COMMIT")
         return True
 
 
-async def _lock_both(connection: Connection, one: Checkpoint) -> tuple[Checkpoint, Checkpoint]:
-    """The build that is read and the one that is to be; only the shard's lease holder changes which is read.
+async def _lock_both(connection: Connection, one: Checkpoint) -> tuple[Checkpoint | None, Checkpoint]:
+    """The build that is read, if one is, and the one that is to be; only the lease holder changes which is read.
 
     Raises:
         CheckpointMovedError: the rebuild was given up.
     """
-    active: int = await connection.fetchval(_ACTIVE, one.tenant_id, one.name, one.version)
-    old_build = BuildId(name=one.name, version=one.version, build=active)
-    old = await checkpoint_rows.lock_one(connection, one.tenant_id, old_build)
+    active: int | None = await connection.fetchval(_ACTIVE, one.tenant_id, one.name, one.version)
+    old = None
+    if active is not None:
+        old_build = BuildId(name=one.name, version=one.version, build=active)
+        old = await checkpoint_rows.lock_one(connection, one.tenant_id, old_build)
+        assert old is not None, "a build that is read has a checkpoint"
     new = await checkpoint_rows.lock_one(connection, one.tenant_id, one.build_id)
-    assert old is not None, "a build that is read has a checkpoint"
     if new is None:
         raise CheckpointMovedError("the build is no more")
     return old, new
+
+
+async def _least(connection: Connection, one: Checkpoint, old: Checkpoint | None) -> tuple[int, int]:
+    """How far the new build must be, and how many keys may be parked in it."""
+    if old is not None:
+        return old.position, old.parked
+    read = await connection.fetchrow(_OTHER_VERSIONS, one.tenant_id, one.name, one.version)
+    return read["position"], read["parked"]

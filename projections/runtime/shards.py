@@ -4,7 +4,6 @@ from functools import partial
 from uuid import UUID
 
 from projections.runtime.drain import ShardDrain
-from projections.runtime.leases import LEASES
 from projections.runtime.live import LiveRounds
 from projections.runtime.parts import DrainParts
 from shared_kernel.subscription.shards import ShardKeeper, Subscription
@@ -14,7 +13,7 @@ def shard_keeper(parts: DrainParts, live: LiveRounds, worker_id: UUID) -> ShardK
     """Keeps a projector's shards, with a drain for each."""
     subscription = Subscription(
         pool=parts.read_pool,
-        leases=LEASES,
+        leases=parts.leases,
         times=parts.times,
         open_drain=partial(ShardDrain, parts, live),
         note_lost=parts.progress.note_lost,

@@ -27,6 +27,8 @@ FROM read.active_build b
 JOIN projection.checkpoint c USING (tenant_id, name, version, build)
 WHERE b.tenant_id = $1 AND b.name = $2 AND b.version = $3
 """
+# A store whose rows are in another release's table is not an empty store.
+_OTHER_VERSION: Final = "SELECT EXISTS (SELECT FROM read.active_build WHERE (tenant_id, name) = ($1, $2))"
 _PARKED_FROM: Final = """
 SELECT min(first_position) FROM projection.parked_key
 WHERE tenant_id = $1 AND build = $2 AND name = $3 AND version = $4
@@ -87,7 +89,7 @@ async def read_page(
         async with lent(pool) as connection:
             snapshot = OneStatement(connection=connection, asked=asked, likely_build=likely_build)
             answer = await fetch(snapshot, query)
-    if snapshot.state.parked:
+    if snapshot.state.parked or not snapshot.state.build:
         return await read_table(pool, asked, query, fetch, flight=flight)
     return Reading(state=snapshot.state, answer=answer)
 
@@ -134,7 +136,11 @@ async def _state(connection: Connection, asked: Asked) -> ProjectionState:
     if asked.as_of is not None:
         return await frozen_state(connection, asked.tenant_id, asked.view, asked.as_of)
     record = await connection.fetchrow(_STATE, asked.tenant_id, asked.view.name, asked.view.version)
-    return NOTHING_PROJECTED if record is None else ProjectionState(**dict(record))
+    if record is not None:
+        return ProjectionState(**dict(record))
+    if await connection.fetchval(_OTHER_VERSION, asked.tenant_id, asked.view.name):
+        raise ViewNotBuiltError("this release's version of the view is being built", retry_after_seconds=5)
+    return NOTHING_PROJECTED
 
 
 async def _parked_from(snapshot: Snapshot, asked: Asked, answer: Answer | None) -> int | None:

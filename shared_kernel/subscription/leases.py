@@ -5,7 +5,7 @@ lease row and compares, so it changes nothing. Redis compares the same epoch.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -19,6 +19,9 @@ LEASE_SECONDS = 4.0
 WORKER_SEEN_SECONDS = 5.0
 """A worker not seen for this long no longer counts when shards are shared out."""
 
+LeaseLine: TypeAlias = Literal["", "_behind"]
+"""A release that another has overtaken leases the same shards from tables of its own."""
+
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """The right to work on a shard, as long as the epoch is the newest.
@@ -26,11 +29,13 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         crashes: how often the lease expired in a worker's hands, without being given back, since the shard was last
             drained to its heads: what is in the log may have killed them.
+        line: whose leases it is among.
     """
 
     shard: int
     epoch: int
     crashes: int = 0
+    line: LeaseLine = ""
 
 
 class LeaseTimes(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +93,9 @@ SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 FROM SCHEMA.le
 WHERE shard = $1 AND epoch = $2 AND owner IS NOT NULL FOR KEY SHARE
 """
 _FENCE_ALL = """
-SELECT shard FROM SCHEMA.lease JOIN unnest($1::smallint[], $2::bigint[]) AS held(shard, epoch) USING (shard, epoch)
-WHERE owner IS NOT NULL FOR KEY SHARE OF lease
+SELECT l.shard FROM SCHEMA.lease l
+JOIN unnest($1::smallint[], $2::bigint[]) AS held(shard, epoch) USING (shard, epoch)
+WHERE l.owner IS NOT NULL FOR KEY SHARE OF l
 """
 _TRYING = "SELECT trying FROM SCHEMA.lease WHERE shard = $1"
 _NOTE_TRYING = "UPDATE SCHEMA.lease SET trying = $3 WHERE shard = $1 AND epoch = $2 AND owner IS NOT NULL"
@@ -99,16 +105,18 @@ UPDATE SCHEMA.lease SET crashes = 0, trying = NULL WHERE shard = $1 AND epoch = 
 
 
 class LeaseTable:
-    """The leases of one kind of worker: tables `lease` and `worker` of its schema.
+    """The leases of one kind of worker: tables `lease` and `worker` of its schema, or those of a line behind.
 
     Args:
         schema: where the tables are.
         worker: how the sessions of such a worker are named, before its id.
+        line: which of the lines it is.
     """
 
-    def __init__(self, *, schema: Literal["projection", "reaction"], worker: str) -> None:
+    def __init__(self, *, schema: Literal["projection", "reaction"], worker: str, line: LeaseLine = "") -> None:
         self._schema = schema
         self._worker = worker
+        self._line = line
 
     def session_name(self, worker_id: UUID | None) -> str:
         """What a worker calls its sessions, for another to know them by; without a worker, how all such names begin."""
@@ -128,7 +136,7 @@ class LeaseTable:
     async def renew(self, connection: Connection, worker_id: UUID, times: LeaseTimes) -> dict[int, Lease]:
         """Renew what this worker still owns, by shard."""
         rows = await connection.fetch(self._in(_RENEW), worker_id, times.lease_seconds)
-        return {row["shard"]: Lease(**dict(row)) for row in rows}
+        return {row["shard"]: Lease(**dict(row), line=self._line) for row in rows}
 
     async def acquire(
         self, connection: Connection, worker_id: UUID, times: LeaseTimes, *, at_most: int
@@ -136,7 +144,7 @@ class LeaseTable:
         """Take free or expired shards, each under a new epoch; whoever locks an expired one loses its sessions."""
         await connection.execute(self._in(_END_FROZEN), self.session_name(None), times.beat_seconds)
         rows = await connection.fetch(self._in(_ACQUIRE), worker_id, times.lease_seconds, at_most)
-        return {row["shard"]: Lease(**dict(row)) for row in rows}
+        return {row["shard"]: Lease(**dict(row), line=self._line) for row in rows}
 
     async def release(self, connection: Connection, worker_id: UUID, shards: Sequence[int]) -> None:
         """Give shards back, so that another worker need not wait for their expiry."""
@@ -152,7 +160,7 @@ class LeaseTable:
         Raises:
             LeaseLostError: another worker has the shard.
         """
-        left_seconds: float | None = await connection.fetchval(self._in(_FENCE), lease.shard, lease.epoch)
+        left_seconds: float | None = await connection.fetchval(self._in(_FENCE, lease.line), lease.shard, lease.epoch)
         if left_seconds is None:
             message = f"shard {lease.shard} is no longer leased under epoch {lease.epoch}"
             raise LeaseLostError(message)
@@ -160,24 +168,27 @@ class LeaseTable:
 
     async def fence_all(self, connection: Connection, leases: Sequence[Lease]) -> frozenset[int]:
         """Hold these lease rows until the transaction ends; the shards that are still this worker's."""
+        line = leases[0].line if leases else None
         rows = await connection.fetch(
-            self._in(_FENCE_ALL), [one.shard for one in leases], [one.epoch for one in leases]
+            self._in(_FENCE_ALL, line), [one.shard for one in leases], [one.epoch for one in leases]
         )
         return frozenset(row["shard"] for row in rows)
 
     async def trying(self, connection: Connection, lease: Lease) -> str | None:
         """What the last careful worker of the shard was about to do."""
-        noted: str | None = await connection.fetchval(self._in(_TRYING), lease.shard)
+        noted: str | None = await connection.fetchval(self._in(_TRYING, lease.line), lease.shard)
         return noted
 
     async def note_trying(self, connection: Connection, lease: Lease, what: str) -> None:
         """Say what is about to be tried; it counts once this has been committed."""
-        await connection.execute(self._in(_NOTE_TRYING), lease.shard, lease.epoch, what)
+        await connection.execute(self._in(_NOTE_TRYING, lease.line), lease.shard, lease.epoch, what)
 
     async def trust(self, connection: Connection, lease: Lease) -> None:
         """The shard was drained: what killed workers before is dealt with or was not in the log."""
-        await connection.execute(self._in(_TRUST), lease.shard, lease.epoch)
+        await connection.execute(self._in(_TRUST, lease.line), lease.shard, lease.epoch)
 
-    def _in(self, statement: str) -> str:
-        # One of two names of this module's own choosing, nothing that came in.
-        return statement.replace("SCHEMA.", f"{self._schema}.")
+    def _in(self, statement: str, line: LeaseLine | None = None) -> str:
+        # Names of this module's own choosing, nothing that came in.
+        suffix = self._line if line is None else line
+        named = statement.replace("SCHEMA.lease", f"{self._schema}.lease{suffix}")
+        return named.replace("SCHEMA.worker", f"{self._schema}.worker{suffix}")
