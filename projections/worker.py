@@ -183,7 +183,8 @@ async def run_projector(
     while True:
         heed_cancellation()
         try:
-            await _run_in_place(settings, projections, reach)
+            # In a task of its own: Python 3.11's task groups leave a mark of cancellation on the task they fail in.
+            await asyncio.create_task(_run_in_place(settings, projections, reach), name="projector-in-place")
         except* LineChangedError:
             log.info("projector_takes_its_new_place")
 
