@@ -9,7 +9,7 @@ import msgspec
 from operations.command_line.explaining import explain
 from operations.command_line.invocation import EXIT_FAULT, Invocation, command, table
 from operations.command_line.progress import progress
-from operations.command_line.standing import cancel, drop_kept, pause, resume, rollback
+from operations.command_line.standing import cancel, drop_kept, pause, resume, retire, rollback
 from operations.in_house import pool_as
 from operations.projecting.following import UnderWay
 from operations.projecting.listing import ListedProjection, listed_projections
@@ -79,7 +79,7 @@ def projections() -> None:
 
 
 projections.add_command(explain)
-for _standing in (pause, resume, rollback, cancel, drop_kept):
+for _standing in (pause, resume, rollback, cancel, drop_kept, retire):
     projections.add_command(_standing)
 
 

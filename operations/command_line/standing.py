@@ -1,4 +1,4 @@
-"""`shelfwise projections pause`, `resume`, `rollback`, `cancel`, `drop-kept`."""
+"""`shelfwise projections pause`, `resume`, `rollback`, `cancel`, `drop-kept`, `retire`."""
 
 import click
 
@@ -57,6 +57,19 @@ def cancel(invocation: Invocation, *, name: str, slug: str | None) -> None:
 def drop_kept(invocation: Invocation, *, name: str, slug: str | None) -> None:
     """Give up the build that was kept for a rollback."""
     _have_done(invocation, "drop_kept", name, slug, said="has no build to roll back to")
+
+
+@click.command()
+@click.argument("name", metavar="NAME")
+@click.argument("version", type=click.IntRange(min=1), metavar="VERSION")
+@command
+def retire(invocation: Invocation, *, name: str, version: int) -> None:
+    """Drop the table of a version that no release runs any more."""
+
+    async def work(installation: Installation) -> Obeyed:
+        return await obey(installation, Order(kind="retire", name=name, version=version))
+
+    invocation.answer(invocation.on_servers(work), f"{name}@{version} is no more")
 
 
 def _have_done(invocation: Invocation, kind: Kind, name: str, slug: str | None, *, said: str) -> None:

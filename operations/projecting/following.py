@@ -18,7 +18,7 @@ _UNSEEN_TIMEOUT_SECONDS = 60.0
 _STUCK_TIMEOUT_SECONDS = 600.0
 """Nothing has moved for this long: a tenant waits for a release that can fold its next event, or for a resume."""
 
-Kind = Literal["rebuild", "rollback", "pause", "resume", "cancel", "drop_kept"]
+Kind = Literal["rebuild", "rollback", "pause", "resume", "cancel", "drop_kept", "retire"]
 
 _REQUEST = """
 INSERT INTO projection.request (id, kind, name, version, only_tenant, options, requested_by)

@@ -26,10 +26,11 @@ _BUSY_LOOK_SECONDS = 0.1
 _ORPHANED_SECONDS = 60.0
 """Another release may run beside this one and serve what this one does not know."""
 _NOT_KNOWN = "no release that runs has such a projection or version"
+_STILL_RUN = "a release that runs has this version, or had it a minute ago"
 _NOTHING_KEPT = "no build is kept: only a rebuild with --keep-old keeps one"
 _NOTHING_RUNS = "no rebuild of it is under way"
 
-KINDS = ("rebuild", "rollback", "pause", "resume", "cancel", "drop_kept")
+KINDS = ("rebuild", "rollback", "pause", "resume", "cancel", "drop_kept", "retire")
 """What this file carries out."""
 
 log = structlog.get_logger()
@@ -37,7 +38,7 @@ log = structlog.get_logger()
 _CLAIM = """
 SELECT id, kind, name, version, only_tenant, requested_by FROM projection.request
 WHERE state = 'requested' AND kind = ANY($4::text[])
-    AND ((name, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+    AND (kind = 'retire' OR (name, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
         OR requested_at < clock_timestamp() - make_interval(secs => $3))
 ORDER BY requested_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
@@ -120,7 +121,9 @@ async def _begin_one(pool: Pool, catalog: Catalog) -> bool:
         if request is None:
             return False
         subject = catalog.get(request["name"])
-        if subject is None or subject.version != request["version"]:
+        if request["kind"] == "retire":
+            await _retire(connection, request)
+        elif subject is None or subject.version != request["version"]:
             await connection.execute(_REFUSE, request["id"], _NOT_KNOWN)
         else:
             await _carry_out(connection, subject, request)
@@ -153,6 +156,14 @@ async def _carry_out(connection: Connection, subject: Subject, request: asyncpg.
         await connection.execute(_DONE, request["id"])
     else:
         await connection.execute(_REFUSE, request["id"], refusal)
+
+
+async def _retire(connection: Connection, request: asyncpg.Record) -> None:
+    """Of a version that nobody runs, so whoever sees the request first may carry it out."""
+    if await standing.retire(connection, request["name"], request["version"]):
+        await connection.execute(_DONE, request["id"])
+    else:
+        await connection.execute(_REFUSE, request["id"], _STILL_RUN)
 
 
 async def _attach_one(pool: Pool, catalog: Catalog) -> bool:

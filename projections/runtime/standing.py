@@ -34,6 +34,17 @@ INSERT INTO projection.leftover (tenant_id, name, version, build)
 SELECT tenant_id, name, version, build FROM gone ON CONFLICT DO NOTHING
 """
 _DROP_BUILD = "SELECT projection.drop_build($1, $2, $3)"
+_RUN_BY_ONE = """
+SELECT EXISTS (SELECT FROM projection.release r, unnest(r.names, r.versions) AS v(name, version)
+               WHERE (v.name, v.version) = ($1, $2) AND r.seen_at > clock_timestamp() - interval '1 minute')
+"""
+_RETIRE = (
+    "DELETE FROM read.active_build WHERE (name, version) = ($1, $2)",
+    "DELETE FROM projection.checkpoint WHERE (name, version) = ($1, $2)",
+    "DELETE FROM projection.touch_block WHERE (name, version) = ($1, $2)",
+    "DELETE FROM projection.touch_index WHERE (name, version) = ($1, $2)",
+    "SELECT projection.drop_version($1, $2)",
+)
 
 
 async def pause(connection: Connection, name: str, *, requested_by: str) -> None:
@@ -70,3 +81,12 @@ async def cancel(connection: Connection, subject: Subject, request: asyncpg.Reco
         if not rebuild["is_attached"]:
             await connection.execute(_DROP_BUILD, *build)
     return len(cancelled)
+
+
+async def retire(connection: Connection, name: str, version: int) -> bool:
+    """Drop a version's table and all that is known of it; False where a release that runs has it."""
+    if await connection.fetchval(_RUN_BY_ONE, name, version):
+        return False
+    for statement in _RETIRE:
+        await connection.execute(statement, name, version)
+    return True

@@ -9,6 +9,7 @@ import pytest
 
 from projections.registry import PROJECTIONS
 from projections.runtime.lines import line_of
+from shared_kernel.identifiers import new_id
 from tests.builders.projecting import AnyProjection, assert_identical, projected
 from tests.eventually import eventually
 from tests.servers import Servers
@@ -22,6 +23,11 @@ _NEXT = "tests.system.other_release:PROJECTIONS"
 _OLD_VERSION, _NEW_VERSION = (
     next(one.view.version for one in release if one.view.name == CHANGED) for release in (PROJECTIONS, NEXT_RELEASE)
 )
+RANK = line_of(PROJECTIONS).rank
+_RETIRE = """
+INSERT INTO projection.request (id, kind, name, version, options, requested_by)
+VALUES ($1, 'retire', $2, $3, '{}', 'tests')
+"""
 _LIVE = """
 SELECT c.tenant_id, c.position, c.rows FROM read.active_build a
 JOIN projection.checkpoint c USING (tenant_id, name, version, build) WHERE (a.name, a.version) = ($1, $2)
@@ -66,9 +72,20 @@ class Watch:
         return behind
 
 
+async def retired(read_admin: asyncpg.Connection) -> str:
+    """What comes of asking for the end of the next release's version."""
+    request_id = new_id()
+    await read_admin.execute(_RETIRE, request_id, CHANGED, _NEW_VERSION)
+    state = "SELECT state FROM projection.request WHERE id = $1"
+    ended: str = await eventually(
+        lambda: read_admin.fetchval(state, request_id), lambda seen: seen in {"done", "failed"}, within_seconds=10
+    )
+    return ended
+
+
 async def test_two_releases_run_together(servers: Servers, read_admin: asyncpg.Connection) -> None:
     """The next version is built beside, and shown once it is current; both go on; back and forth nothing is lost."""
-    assert line_of(NEXT_RELEASE).rank > line_of(PROJECTIONS).rank
+    assert line_of(NEXT_RELEASE).rank > RANK
     watch = Watch(servers, read_admin)
     stores = GrowingStores(servers, TENANTS, random.Random(11))  # noqa: S311 - a test's choice
     await stores.grow(40)
@@ -92,5 +109,11 @@ async def test_two_releases_run_together(servers: Servers, read_admin: asyncpg.C
             await stores.grow(5)
             await watch.reached(PROJECTIONS)
             await watch.reached(NEXT_RELEASE)
-    await assert_identical(servers, PROJECTIONS)
-    await assert_identical(servers, NEXT_RELEASE)
+        await assert_identical(servers, PROJECTIONS)
+        await assert_identical(servers, NEXT_RELEASE)
+        assert await retired(read_admin) == "failed"
+        await read_admin.execute(
+            "UPDATE projection.release SET seen_at = seen_at - interval '1 hour' WHERE rank > $1", RANK
+        )
+        assert await retired(read_admin) == "done"
+        assert await read_admin.fetchval("SELECT to_regclass($1)", f"read.{CHANGED}__v{_NEW_VERSION}") is None

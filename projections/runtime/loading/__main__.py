@@ -65,7 +65,7 @@ def main() -> None:
     os.nice(_NICENESS)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     # Rows and events hold no cycles, and a hundred thousand of them are looked through again and again for some:
-    # four fifths of the time that decoding takes.
+    # three quarters of the time that decoding takes.
     gc.disable()
     uvloop.run(run(settings))
 

@@ -21,6 +21,8 @@ _PAUSE_SECONDS = 2.0
 """After a loader that failed: its claim must run out anyway."""
 _END_SECONDS = 5.0
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "COVERAGE_PROCESS_START")
+_OF_THE_ARCHIVE = "AWS_"
+"""Old events may lie in S3, and loaders read them there."""
 
 log = structlog.get_logger()
 
@@ -87,7 +89,7 @@ class Loading:
             "projections.runtime.loading",
             stdin=asyncio.subprocess.DEVNULL,
             env={
-                **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+                **{name: value for name, value in os.environ.items() if _is_inherited(name)},
                 **self._plan.variables,
                 "SHELFWISE_PARENT_PID": f"{os.getpid()}",
             },
@@ -102,3 +104,7 @@ class Loading:
         if code:
             log.warning("loader_ended", code=code)
             await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _is_inherited(name: str) -> bool:
+    return name in _INHERITED or name.startswith(_OF_THE_ARCHIVE)
