@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
 import msgspec
@@ -75,9 +75,11 @@ class GrowingStores:
     @asynccontextmanager
     async def growing(self, events: int) -> AsyncIterator[None]:
         """Grow all the time, for as long as the block."""
+        is_over = asyncio.Event()
 
         async def keep_growing() -> None:
-            while True:
+            # Not cancelled: an event that is half written would be a gap in its log.
+            while not is_over.is_set():
                 await self.grow(events)
                 await asyncio.sleep(0.02)  # leaves the other processes some of the machine
 
@@ -85,6 +87,5 @@ class GrowingStores:
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            is_over.set()
+            await task
