@@ -25,6 +25,10 @@ _ROUTE_OF = {
     "dead-letters show": "GET /dead-letters/{letter_id:uuid}",
     "dead-letters retry": "POST /dead-letters/{letter_id:uuid}/retry",
     "dead-letters skip": "POST /dead-letters/{letter_id:uuid}/skip",
+    "sagas list": "GET /sagas",
+    "sagas show": "GET /sagas/{order_id:uuid}",
+    "sagas retry": "POST /sagas/{order_id:uuid}/retry",
+    "sagas resolve": "POST /sagas/{order_id:uuid}/resolution",
     "doctor": "GET /doctor",
 }
 _HAS_NONE = {
