@@ -8,7 +8,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from operations.access.repeating import KeyReused, Told
 from operations.api.answers import Answer, HttpRequest, answer, told
@@ -39,10 +39,12 @@ class Sagas(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/sagas", opt=declare(policy=OPERATE, cost=2, waits=False), summary="Orders that are paid first")
 async def list_sagas(
-    desk: NamedDependency[Desk], state: FromQuery[State | None] = None, tenant: FromQuery[str | None] = None
+    desk: NamedDependency[Desk],
+    wanted: Annotated[State | None, QueryParameter(name="state")] = None,
+    tenant: FromQuery[str | None] = None,
 ) -> Response[Answer[Sagas]]:
     """The latest first; of one state or one store where named."""
-    return answer(Sagas(sagas=await listed_sagas(desk.house, state=state, tenant=tenant)))
+    return answer(Sagas(sagas=await listed_sagas(desk.house, state=wanted, tenant=tenant)))
 
 
 @get(
