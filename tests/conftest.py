@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.round_trips import ROUND_TRIPS, install
 from tests.servers import Run, Servers, fresh_databases, make_run_folder, open_run, remove_run
 
 _RUN_FOLDER = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the run a folder, once: xdist's workers inherit it through the environment."""
+    """Count round trips; and give the run a folder, once: xdist's workers inherit it through the environment."""
+    install()
     if not _is_worker(config):
         config.stash[_RUN_FOLDER] = make_run_folder()
 
@@ -25,6 +27,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     folder = config.stash.get(_RUN_FOLDER, None)
     if folder is not None:
         remove_run(folder)
+
+
+@pytest.fixture(autouse=True)
+def nothing_asked_in_a_loop() -> Iterator[None]:
+    """No request and no command of any test sends one statement again and again (N+1)."""
+    ROUND_TRIPS.begin()
+    yield
+    repeated = ROUND_TRIPS.repeated()
+    assert not repeated, f"sent again and again by one request or command: {repeated}"
 
 
 @pytest.fixture(scope="session")

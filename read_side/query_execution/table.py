@@ -21,7 +21,7 @@ from shared_kernel.database.transactions import BEGIN_SNAPSHOT, DatabaseUnavaila
 from shared_kernel.redis.state import NOTHING_PROJECTED, ProjectionState
 from shared_kernel.views import WHOLE_TENANT
 
-_STATE: Final = """
+STATE: Final = """
 SELECT c.build, c.revision, c.position, c.as_of, c.parked, c.rows
 FROM read.active_build b
 JOIN projection.checkpoint c USING (tenant_id, name, version, build)
@@ -135,7 +135,7 @@ async def _snapshot(pool: Pool, tenant_id: UUID) -> AsyncIterator[Connection]:
 async def _state(connection: Connection, asked: Asked) -> ProjectionState:
     if asked.as_of is not None:
         return await frozen_state(connection, asked.tenant_id, asked.view, asked.as_of)
-    record = await connection.fetchrow(_STATE, asked.tenant_id, asked.view.name, asked.view.version)
+    record = await connection.fetchrow(STATE, asked.tenant_id, asked.view.name, asked.view.version)
     if record is not None:
         return ProjectionState(**dict(record))
     if await connection.fetchval(_OTHER_VERSION, asked.tenant_id, asked.view.name):

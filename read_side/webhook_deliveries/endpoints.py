@@ -28,7 +28,7 @@ async def webhook_deliveries(
     request: QueryRequest, queries: NamedDependency[Queries]
 ) -> Response[Envelope[list[WebhookDeliveryItem]]]:
     """Each message to each receiver as its last attempt left it, the latest first."""
-    return await queries.answer(request, view=VIEW, query=parse_list(request, DELIVERIES), fetch=delivery_page)
+    return await queries.page(request, view=VIEW, query=parse_list(request, DELIVERIES), fetch=delivery_page)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (webhook_deliveries,)

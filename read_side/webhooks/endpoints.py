@@ -19,7 +19,7 @@ from shared_kernel.access.roles import MANAGE_WEBHOOKS
 @query_route("/webhooks", policy=MANAGE_WEBHOOKS, cost=2, as_of=False, parameters=WEBHOOKS, summary="Webhooks")
 async def webhooks(request: QueryRequest, queries: NamedDependency[Queries]) -> Response[Envelope[list[WebhookItem]]]:
     """Who is told of what happens in the store, the newest first."""
-    return await queries.answer(request, view=VIEW, query=parse_list(request, WEBHOOKS), fetch=webhook_page)
+    return await queries.page(request, view=VIEW, query=parse_list(request, WEBHOOKS), fetch=webhook_page)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (webhooks,)

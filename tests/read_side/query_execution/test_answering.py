@@ -9,6 +9,7 @@ from read_side.query_execution.asking import query_digest
 from tests.eventually import eventually
 from tests.read_side.query_execution.books import VIEW, Reads, a_book, state
 from tests.read_side.query_execution.conftest import Api
+from tests.round_trips import ROUND_TRIPS
 
 
 async def test_a_miss_is_read_from_the_table_and_told_from_redis_afterwards(api: Api) -> None:
@@ -48,16 +49,14 @@ async def test_a_cached_answer_costs_one_round_trip_to_redis_and_none_to_postgre
     await api.shelf.write_through(tenant, shown, [book])
     await api.reaches_redis(key)
     await eventually(lambda: api.get("/total", key), _is_from_cache)
-    redis, read, write = api.redis.chunks, api.read_database.chunks, api.write_database.chunks
+    ROUND_TRIPS.begin()
 
     entity = await api.get(f"/books/{book.book_id}", key)
     sums = await api.get("/total", key)
 
     assert entity.json()["meta"]["source"] == sums.json()["meta"]["source"] == "cache"
     assert entity.json()["data"] == {"id": f"{book.book_id}", "title": "Emma", "tags": ["classic"]}
-    assert api.redis.chunks - redis == 2
-    assert api.read_database.chunks == read
-    assert api.write_database.chunks == write
+    assert [trips.count for trips in ROUND_TRIPS.of_requests()] == [(0, 1), (0, 1)]
 
 
 async def test_a_page_costs_one_round_trip_to_postgresql(api: Api) -> None:
@@ -66,13 +65,13 @@ async def test_a_page_costs_one_round_trip_to_postgresql(api: Api) -> None:
     await api.shelf.project(tenant, [a_book("Emma")], state(position=7, rows=1))
     await api.reaches_redis(key)
     await api.get("/books?price=1", key)
-    before = api.read_database.chunks
+    ROUND_TRIPS.begin()
 
     answer = await api.get("/books?price=999", key)
 
     assert answer.json()["meta"]["source"] == "table"
     assert [book["title"] for book in answer.json()["data"]] == ["Emma"]
-    assert api.read_database.chunks - before == 1
+    assert [trips.count for trips in ROUND_TRIPS.of_requests()] == [(1, 1)]
 
 
 async def test_a_sum_costs_four_round_trips_to_postgresql(api: Api) -> None:
@@ -80,13 +79,13 @@ async def test_a_sum_costs_four_round_trips_to_postgresql(api: Api) -> None:
     tenant, key = await api.shelf.open_store()
     await api.shelf.project(tenant, [a_book("Emma")], state(position=7, rows=1))
     await api.reaches_redis(key)
-    await api.get("/total", key)
-    before = api.read_database.chunks
+    await api.get("/books?price=1", key)
+    ROUND_TRIPS.begin()
 
     answer = await api.get("/total", key)
 
     assert answer.json()["meta"]["source"] == "table"
-    assert api.read_database.chunks - before == 4
+    assert [trips.count for trips in ROUND_TRIPS.of_requests()] == [(4, 1)]
 
 
 async def test_fifty_misses_at_once_are_one_reading(api: Api) -> None:
@@ -149,7 +148,7 @@ async def test_a_deleted_entity_is_not_found_from_redis_with_its_position(api: A
     await api.shelf.project(tenant, [], state(position=9))
     await api.shelf.write_through(tenant, state(position=9), gone=[gone.book_id])
     await api.reaches_redis(key)
-    before = api.read_database.chunks
+    ROUND_TRIPS.begin()
 
     answer = await api.get(f"/books/{gone.book_id}", key)
 
@@ -157,7 +156,7 @@ async def test_a_deleted_entity_is_not_found_from_redis_with_its_position(api: A
     assert answer.json()["code"] == "not_found"
     assert answer.headers["ShelfWise-Position"] == "9"
     assert "RateLimit" in answer.headers
-    assert api.read_database.chunks == before
+    assert [trips.count for trips in ROUND_TRIPS.of_requests()] == [(0, 1)]
 
 
 async def test_an_entity_that_redis_does_not_have_is_read_from_the_table(api: Api) -> None:
@@ -209,9 +208,9 @@ async def test_what_the_client_has_is_not_sent_again(api: Api) -> None:
     from_table = await api.get("/books", key, If_None_Match=tag)
     await api.shelf.write_through(tenant, state(position=8, revision=7, rows=1))
     await api.reaches_redis(key)
-    before = api.read_database.chunks
+    ROUND_TRIPS.begin()
     from_state = await api.get("/books", key, If_None_Match=f'"other", {tag}')
-    assert api.read_database.chunks == before
+    assert [trips.count for trips in ROUND_TRIPS.of_requests()] == [(0, 1)]
     await api.shelf.project(tenant, [a_book("Emma")], state(position=9, rows=1))
     await api.shelf.write_through(tenant, state(position=9, rows=1))
     changed = await api.get("/books", key, If_None_Match=tag)
