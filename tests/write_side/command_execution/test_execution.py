@@ -204,8 +204,8 @@ class _PoolLosingCommits:
         connection: Connection = await self._pool.acquire(**options)
         return _Losing(connection, reaches_server=self._reaches_server)
 
-    async def release(self, losing: "_Losing") -> None:
-        await self._pool.release(losing.connection)
+    async def release(self, losing: "_Losing", **options: object) -> None:
+        await self._pool.release(losing.connection, **options)
 
 
 class _Losing:
