@@ -171,6 +171,13 @@ async def _fill(api: WriteApi) -> Filled:
     await send("cancel_order", "POST", f"/orders/{second['id']}/cancellation", {"reason": "changed"}, status=200)
     unpaid = {"edition_id": emma, "quantity": 1, "unit_price": money(500)}
     await send("return_goods", "POST", "/returns", {"location_id": shop, "channel": "pos", "lines": [unpaid]})
+    known = await _keep_in_touch(send)
+    filled.ids = {"edition_id": emma, "order_id": first["id"], "customer_id": known}
+    return filled
+
+
+async def _keep_in_touch(send: Any) -> str:  # noqa: ANN401 - of the store being filled
+    """Webhooks, customers, a batch; the id of a customer."""
     hook = await send("create_webhook", "POST", "/webhooks", {"url": "https://example.com/hook"})
     at = f"/webhooks/{hook['id']}"
     await send("show_webhook_secret", "POST", f"{at}/secret", {}, status=200)
@@ -187,8 +194,7 @@ async def _fill(api: WriteApi) -> Filled:
     item = {"command": "open_location", "payload": {"name": "Kiosk", "kind": "shop"}}
     items = [{**item, "idempotency_key": f"kiosk {number}"} for number in range(2)]
     await send("run_batch", "POST", "/batch", {"items": items}, status=200)
-    filled.ids = {"edition_id": emma, "order_id": first["id"], "customer_id": known}
-    return filled
+    return str(known)
 
 
 _EDITION: Final[dict[str, object]] = {
