@@ -1,4 +1,4 @@
-"""`projections pause`, `resume`, `rollback`, `cancel` and `drop-kept`: asked of the projector, which alone may."""
+"""`projections pause`, `resume`, `rollback`, `cancel`, `drop-kept` and `retire`: asked of the projector, which alone may."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from operations.access.repeating import Told
-from operations.api.answers import Answer, HttpRequest
+from operations.api.answers import Answer, HttpRequest, UnknownProjection
 from operations.api.calling import call, operator_name
 from operations.api.desk import Desk
 from operations.api.projections import ERRORS, OneStore, accepted, version_of
@@ -18,6 +18,7 @@ from operations.stores import tenant_id_of
 from shared_kernel.access.roles import OPERATE
 from shared_kernel.http.routes import declare
 
+_MAX_VERSION = 2**31 - 1
 _DECLARED = declare(policy=OPERATE, idempotency="required", errors=ERRORS)
 
 
@@ -61,6 +62,27 @@ async def drop_kept(
     return await _ordered(request, desk, "drop_kept", name, tenant=data.tenant)
 
 
+@post(
+    "/projections/{name:str}/versions/{version:int}/retirement",
+    opt=_DECLARED,
+    summary="Drop the table of a version that no release runs",
+    status_code=202,
+)
+async def retire(
+    request: HttpRequest, desk: NamedDependency[Desk], name: FromPath[str], version: FromPath[int]
+) -> Response[Answer[RequestStatus]]:
+    """Refused, as the request then says, while one does; this release need not know the projection."""
+    if not 1 <= version <= _MAX_VERSION:
+        raise UnknownProjection(f"there is no version {version} of {name}")
+    order = Request(kind="retire", name=name, version=version, tenant_id=None, requested_by=operator_name())
+
+    async def effect(request_id: UUID) -> Told:
+        return await accepted(desk, await ask(desk.read_pool, order, request_id=request_id))
+
+    target = {"projection": name, "version": version}
+    return await call(request, desk.write_pool, effect, action="retire", target=target)
+
+
 async def _ordered(
     request: HttpRequest, desk: Desk, kind: Kind, name: str, *, tenant: str | None
 ) -> Response[Answer[RequestStatus]]:
@@ -78,4 +100,4 @@ async def _ordered(
     return await call(request, desk.write_pool, effect, action=kind, target={"projection": name, "tenant": tenant})
 
 
-ROUTES: tuple[HTTPRouteHandler, ...] = (pause, resume, rollback, cancel, drop_kept)
+ROUTES: tuple[HTTPRouteHandler, ...] = (pause, resume, rollback, cancel, drop_kept, retire)

@@ -19,6 +19,7 @@ _ROUTE_OF = {
     "projections resume": "POST /projections/{name:str}/resume",
     "projections cancel": "POST /projections/{name:str}/cancellation",
     "projections drop-kept": "POST /projections/{name:str}/kept/removal",
+    "projections retire": "POST /projections/{name:str}/versions/{version:int}/retirement",
     "projections verify": "POST /projections/{name:str}/verifications",
     "projections explain": "GET /projections/{name:str}/explanation",
     "dead-letters list": "GET /dead-letters",
