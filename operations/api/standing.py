@@ -1,4 +1,4 @@
-"""`projections pause`, `resume`, `rollback`, `cancel`, `drop-kept` and `retire`: asked of the projector, which alone may."""
+"""`projections pause`, `resume`, `rollback`, `cancel`, `drop-kept`, `retire`: asked of the projector."""
 
 from uuid import UUID
 
