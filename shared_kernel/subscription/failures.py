@@ -37,7 +37,7 @@ REFUSALS = (
 
 
 _AWAY = (
-    OSError,
+    ConnectionError,  # and no other OSError: an archive that cannot be read is one tenant's
     DatabaseUnavailableError,
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
