@@ -18,6 +18,7 @@ from write_side.routes import ROUTES
 
 ROOM = Path(write_side.app.__file__).parent
 NOWHERE = "127.0.0.1:1"
+DEPENDENCIES = ("batch", "commands", "inbox", "webhook_rules")
 
 
 def test_every_slice_with_endpoints_is_routed() -> None:
@@ -34,7 +35,7 @@ def test_every_slice_with_endpoints_is_routed() -> None:
 def test_the_document_names_every_problem_a_command_can_meet() -> None:
     """Those of an order as an example: what a rule, a key, a limit and an outage answer."""
     document = build_document(
-        [Router("/api/v1", route_handlers=[*ROUTES])], title="x", version="1", dependency_names=["commands", "inbox"]
+        [Router("/api/v1", route_handlers=[*ROUTES])], title="x", version="1", dependency_names=DEPENDENCIES
     )
     order = document["paths"]["/api/v1/orders"]["post"]
     assert {"201", "400", "401", "403", "409", "422", "429", "503"} <= set(order["responses"])
