@@ -24,10 +24,12 @@ SELECT payment_id, version, order_id, currency, amount_minor, status, authorized
        refunded_minor, fee_minor, provider_reference
 FROM write.payment WHERE tenant_id = $1 AND payment_id = $2 FOR NO KEY UPDATE
 """
-# A statement of its own, begun once the payment is locked: it sees what the last holder of that lock left.
+# A statement of its own, begun once the payment is locked: it sees what the last holder of that lock left. Whoever
+# claims an operation to ask the provider locks no payment: where a decision rests on that nobody has asked, nobody may
+# begin to before it is committed.
 _OPERATIONS = """
 SELECT operation_id, kind, amount_minor, status, attempts, reason FROM write.payment_operation
-WHERE tenant_id = $1 AND payment_id = $2 ORDER BY created_at, operation_id
+WHERE tenant_id = $1 AND payment_id = $2 ORDER BY created_at, operation_id FOR NO KEY UPDATE
 """
 _SAVE = """
 WITH changed AS (

@@ -7,14 +7,18 @@ import asyncpg
 import msgspec
 import pytest
 
+from shared_kernel.database.transactions import transaction
 from tests.builders.paying import PRICE_MINOR, PaidStore, open_paid_store
 from tests.builders.sandbox import DECLINED
 from tests.servers import Servers
 from write_side.order_saga.errors import SagaNotWaiting
 from write_side.order_saga.operating import resolve_saga, retry_saga
+from write_side.order_saga.runtime import SagaRuntime
 from write_side.orders.commands import ReturnedQuantity, ReturnFromOrder
 from write_side.orders.errors import OrderAwaitsPayment
 from write_side.orders.returning import return_from_order
+from write_side.payments import repository as payments
+from write_side.payments.asking import ask_what_is_due
 from write_side.payments.model import operation_id
 
 
@@ -78,6 +82,22 @@ async def test_a_cancelled_order_gives_back_what_was_held(store: PaidStore) -> N
     assert await store.at_provider(early) == []
     assert {(await store.standing(one)).saga for one in (order, early)} == {"compensated"}
     assert await store.stock() == (100, 0)
+
+
+async def test_nobody_asks_for_money_while_it_is_decided_that_nobody_has(store: PaidStore) -> None:
+    """An authorization given up as unasked, and asked for at that moment, would hold a buyer's money for good."""
+    order = await store.order()
+    await store.hear()
+    await SagaRuntime(store.asking(), store.times).advance_what_is_due()
+    assert order.payment_id is not None
+    tenant_id = store.write_side.tenant.id
+    async with transaction(store.write_side.pool, tenant_id=tenant_id) as connection:
+        payment = await payments.lock(connection, tenant_id, order.payment_id)
+        assert payment is not None
+        assert [(one.kind, one.attempts) for one in payment.operations] == [("authorize", 0)]
+        assert await ask_what_is_due(store.asking()) == 0
+    assert await store.at_provider(order) == []
+    assert await ask_what_is_due(store.asking()) == 1
 
 
 async def test_what_nobody_collects_is_undone_in_time(store: PaidStore) -> None:
