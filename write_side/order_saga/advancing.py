@@ -76,8 +76,8 @@ async def load(order_id: UUID, work: UnitOfWork) -> Standing | None:
     assert payment is not None
     assert order is not None
     has_left = order.fulfilment_status != "unfulfilled"
-    returns = await repository.returns_due(work.connection, work.tenant.id, order_id) if has_left else ()
-    return Standing(saga=saga, payment=payment, order=order, returns=tuple(returns))
+    returns = await repository.returns_due(work.connection, work.tenant.id, order_id, payment) if has_left else ()
+    return Standing(saga=saga, payment=payment, order=order, returns=returns)
 
 
 async def _act(standing: Standing, decision: Decision, work: UnitOfWork) -> None:
@@ -111,7 +111,7 @@ def _planned(standing: Standing, move: Move, work: UnitOfWork) -> Operation | No
             return payments.refund(payment, work.new_id())
         case Move.REFUND_RETURN:
             due = standing.returns[0]
-            return payments.refund(payment, due.return_id, min(due.total_minor, payment.refundable_minor))
+            return payments.refund(payment, due.refund_id, min(due.total_minor, payment.refundable_minor))
         case _:
             return None
 

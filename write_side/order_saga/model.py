@@ -58,9 +58,9 @@ class Saga(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReturnDue(msgspec.Struct, frozen=True, kw_only=True):
-    """Goods that came back and whose money did not go back yet."""
+    """Goods that came back and whose money did not go back yet, and as which operation it is to."""
 
-    return_id: UUID
+    refund_id: UUID
     total_minor: int
 
 

@@ -1,6 +1,5 @@
 """Sagas in the write database. A saga is locked before its payment, and that before its order."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,6 +7,7 @@ import msgspec
 
 from shared_kernel.database.pool import Connection
 from write_side.order_saga.model import ReturnDue, Saga
+from write_side.payments.model import Payment, refund_due
 
 # An order has one payment and one saga, so hearing of it twice starts it once.
 _START = """
@@ -42,7 +42,6 @@ _REST = "UPDATE write.order_saga SET attempts = 0, due_at = $3 WHERE tenant_id =
 _RETURNS = """
 SELECT r.return_id, r.total_minor FROM write.goods_return r
 WHERE r.tenant_id = $1 AND r.order_id = $2 AND r.total_minor > 0
-  AND NOT EXISTS (SELECT FROM write.payment_operation o WHERE o.tenant_id = $1 AND o.operation_id = r.return_id)
 ORDER BY r.returned_at, r.return_id
 """
 _REVIVE = """
@@ -118,9 +117,13 @@ async def rest(connection: Connection, tenant_id: UUID, order_id: UUID, *, due_a
     await connection.execute(_REST, tenant_id, order_id, due_at)
 
 
-async def returns_due(connection: Connection, tenant_id: UUID, order_id: UUID) -> Sequence[ReturnDue]:
-    """What came back and has no refund yet."""
-    return tuple(ReturnDue(**dict(row)) for row in await connection.fetch(_RETURNS, tenant_id, order_id))
+async def returns_due(
+    connection: Connection, tenant_id: UUID, order_id: UUID, payment: Payment
+) -> tuple[ReturnDue, ...]:
+    """What came back and has no refund yet, of an order and a payment that are locked."""
+    rows = await connection.fetch(_RETURNS, tenant_id, order_id)
+    due = [(refund_due(payment, row["return_id"]), row["total_minor"]) for row in rows]
+    return tuple(ReturnDue(refund_id=one, total_minor=total) for one, total in due if one is not None)
 
 
 async def revive_operations(

@@ -159,6 +159,18 @@ def refund(payment: Payment, refund_id: UUID, amount_minor: int | None = None) -
     return Operation(operation_id=refund_id, kind="refund", amount_minor=wanted)
 
 
+def refund_due(payment: Payment, return_id: UUID) -> UUID | None:
+    """As which operation goods that came back are to be refunded; None where that was asked for.
+
+    One that was refused and then written off is asked for anew, under a key of its own.
+    """
+    statuses = {one.operation_id: one.status for one in payment.operations}
+    identity = return_id
+    while statuses.get(identity) == "written_off":  # bounded by the operations there are: no id comes twice
+        identity = uuid5(return_id, str(identity))
+    return None if identity in statuses else identity
+
+
 def authorized(payment: Payment, reference: str) -> tuple[Payment, PaymentAuthorized]:
     """The provider holds all of it."""
     after = _changed(payment, status="authorized", authorized_minor=payment.amount_minor, provider_reference=reference)

@@ -191,6 +191,26 @@ async def test_an_operator_has_a_refused_capture_tried_again(store: PaidStore) -
     assert [intent.net for intent in await store.at_provider(order)] == [PRICE_MINOR]
 
 
+async def test_an_operator_has_a_refused_refund_of_a_return_tried_again(store: PaidStore) -> None:
+    """Otherwise the saga would be complete, and the buyer without book and money."""
+    order = await store.order()
+    await store.settle_down()
+    await store.fulfil(order)
+    await store.settle_down()
+    for times in (1, 2):
+        await store.sandbox.misbehave("decline", on="refund")
+        if times == 1:
+            line = ReturnedQuantity(line_id=order.lines[0].line_id, quantity=1)
+            await store.write_side.run(partial(return_from_order, order.id, ReturnFromOrder(lines=(line,))))
+        await store.settle_down()
+        assert (await store.standing(order)).saga == "needs_attention"
+        await store.write_side.run(partial(retry_saga, order.id, "the bank was asked"))
+    await store.settle_down()
+    after = await store.standing(order)
+    assert (after.saga, after.payment, after.refunded) == ("completed", "refunded", PRICE_MINOR)
+    assert [intent.net for intent in await store.at_provider(order)] == [0]
+
+
 async def test_an_operator_closes_what_was_settled_by_hand(store: PaidStore) -> None:
     """What was being undone is cancelled then, and its copies are free; a saga that needs nobody is left alone."""
     order = await store.order()
