@@ -31,8 +31,8 @@ async def run_batch(
 ) -> Response[CommandEnvelope[BatchDone]]:
     """In their order; each has its own key and outcome, and may do what the role may. Retried, each is done once.
 
-    With `all_or_nothing` they share one transaction, and are all done or none. The answer is 200 either way:
-    `complete` says whether every command is done.
+    With `all_or_nothing` they share one transaction, and are all done or none; where one has a key, each needs one. The
+    answer is 200 either way: `complete` says whether every command is done.
     """
     context = current_request()
     by = Context(

@@ -81,6 +81,10 @@ class Batch:
                 prepared.append(await self._prepared(item, context))
             except ShelfWiseError as error:
                 return _undone(items, index, error, tried=False)
+        keyless = [index for index, one in enumerate(prepared) if one.request.idempotency is None]
+        if 0 < len(keyless) < len(prepared):
+            # No answer would be kept of it: retried, the transaction could not be found again as a whole.
+            return _undone(items, keyless[0], IdempotencyKeyRequiredError(), tried=False)
         try:
             return await self._transaction(prepared, context)
         except _Undone as undone:

@@ -102,6 +102,18 @@ async def test_all_or_nothing(write_api: WriteApi) -> None:
     assert await orders_of(write_api) == 2
 
 
+async def test_a_transaction_can_be_retried_as_a_whole_or_not_at_all(write_api: WriteApi) -> None:
+    """A command without a key among others would have the retry of what was done called partly done."""
+    location, edition = await shelf(write_api)
+    before = await write_api.write_side.log()
+    keyless = item("discontinue_edition", {"edition_id": edition, "reason": "out of print"})
+    refused = await run(write_api, place(location, edition, 1, "keyed"), keyless, together=True)
+    assert outcomes(refused) == ["not_tried", "refused"]
+    assert refused["items"][1]["problem"]["code"] == "idempotency_key_required"
+    assert await write_api.write_side.log() == before
+    assert (await run(write_api, keyless, together=True))["complete"]
+
+
 async def test_roles_dry_runs_and_bounds(write_api: WriteApi) -> None:
     """Each command is held against its own policy; a dry run changes nothing; a hundred is the most."""
     location, edition = await shelf(write_api)
