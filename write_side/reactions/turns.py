@@ -149,8 +149,14 @@ class Turns:
         stored, key, _ = one
         async with working(self._place, self._lease, at.tenant_id, actor=reaction.name) as work:
             await checkpoints.lock_unmoved(work.connection, at)
-            await parking.park(work.connection, at, key=key, position=stored.position, error=error)
-            moved = msgspec.structs.replace(at, position=stored.position, parked=at.parked + 1)
+            # A worker may have died beside an event that only waits behind what was parked before.
+            is_parked = key in await parking.keys_of(work.connection, at)
+            if is_parked:
+                await parking.queue(work.connection, at, [(key, stored.position)])
+            else:
+                await parking.park(work.connection, at, key=key, position=stored.position, error=error)
+            parked = at.parked if is_parked else at.parked + 1
+            moved = msgspec.structs.replace(at, position=stored.position, parked=parked)
             await checkpoints.move(work.connection, moved)
         self._place.reach(FaultPoint.PARK)
         return moved

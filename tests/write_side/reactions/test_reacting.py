@@ -121,6 +121,32 @@ async def test_a_dead_key_waits_for_an_operator(store: Store) -> None:
         await opened_once_for(store.side, [poisoned])
 
 
+async def test_a_worker_that_dies_beside_a_parked_key_stops_no_shard(store: Store) -> None:
+    """What it was about to try waits behind what is parked already, and everything else goes on."""
+    servers = store.side.servers
+    async with running_reactions(servers, opening()):
+        pass
+    number = await store.order()
+    (placed,) = [one for one in await store.side.log() if one.type == "OrderPlaced"]
+    await store.side.as_administrator(
+        "INSERT INTO reaction.parked_key (id, reaction, tenant_id, key, state, first_position, attempts, error,"
+        " next_attempt_at) SELECT gen_random_uuid(), 'opening', $1, $2, 'dead', 1, 8, 'before', now()",
+        store.side.tenant.id,
+        UUID(f"{placed.payload['order_id']}"),
+    )
+    await store.side.as_administrator(
+        "UPDATE reaction.checkpoint SET parked = 1 WHERE tenant_id = $1", store.side.tenant.id
+    )
+    trying = f"opening {store.side.tenant.id} {placed.position}"
+    await store.side.as_administrator("UPDATE reaction.lease SET crashes = 1, trying = $1", trying)
+    async with running_reactions(servers, opening()):
+        other = await store.order()
+        await opened_once_for(store.side, [other])
+    waiting = await store.side.as_administrator("SELECT position FROM reaction.parked_event")
+    assert [row["position"] for row in waiting] == [placed.position]
+    assert number not in await opened_for(store.side)
+
+
 async def test_two_workers_share_the_shards(store: Store) -> None:
     """Both react, and each order has one effect."""
     servers = store.side.servers
