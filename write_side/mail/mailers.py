@@ -82,8 +82,11 @@ class SmtpMailer:
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
             raise _refusal(max(codes, default=0)) from None
-        except smtplib.SMTPResponseException as error:
+        except smtplib.SMTPDataError as error:
             raise _refusal(error.smtp_code) from None
+        except smtplib.SMTPResponseException as error:
+            # Of the greeting, the login or the sender: our settings are wrong for every mail, and may be mended.
+            raise MailUnavailableError(f"smtp_{error.smtp_code}") from None
         except (OSError, smtplib.SMTPException) as error:
             raise MailUnavailableError(type(error).__name__) from None
 

@@ -53,10 +53,11 @@ async def test_an_order_is_written_about(write_api: WriteApi, tmp_path: Path) ->
 
 
 class Smtp:
-    """A server that speaks as much SMTP as a mail takes, and answers recipients with a code."""
+    """A server that speaks as much SMTP as a mail takes, and answers recipients with a code, and senders."""
 
     def __init__(self, code: int) -> None:
         self.code = code
+        self.code_of_sender = 250
         self.taken: list[bytes] = []
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,6 +67,8 @@ class Smtp:
             verb = line[:4].upper()
             if verb == b"RCPT":
                 writer.write(b"%d told\r\n" % self.code)
+            elif verb == b"MAIL":
+                writer.write(b"%d told\r\n" % self.code_of_sender)
             elif verb == b"DATA":
                 writer.write(b"354 go on\r\n")
                 self.taken.append(await reader.readuntil(b"\r\n.\r\n"))
@@ -92,10 +95,10 @@ async def smtp(code: int) -> AsyncIterator[tuple[Smtp, str]]:
 
 
 async def test_a_server_that_refuses_is_believed_and_one_that_is_busy_is_asked_again(write_api: WriteApi) -> None:
-    """550 is for good, 451 is not; the mail's id stays the same, and no code says whose it was."""
+    """550 is for good, 451 is not, nor what is said of us and not of the mail; no code says whose it was."""
     place = await shelf(write_api)
     async with smtp(451) as (server, url):
-        delivery = MailDelivery(mailer_of(url), sender="books@store.example", schedule=(0.1, 0.1, 0.1, 0.1, 0.1, 0.1))
+        delivery = MailDelivery(mailer_of(url), sender="books@store.example", schedule=(0.1,) * 50)
         async with running_reactions(write_api.write_side.servers, MAIL, duties=(delivery.duty,)):
             first, _ = await bought(write_api, place)
             made(await write_api.post(f"/orders/{first}/cancellation", {"reason": "x"}), status=200)
@@ -104,7 +107,9 @@ async def test_a_server_that_refuses_is_believed_and_one_that_is_busy_is_asked_a
                 return [row["error"] for row in await write_api.write_side.as_administrator(MAILS)]
 
             await eventually(error, lambda seen: seen == ["smtp_451"])
-            server.code = 250
+            server.code, server.code_of_sender = 250, 530
+            await eventually(error, lambda seen: seen == ["smtp_530"])
+            server.code_of_sender = 250
             await eventually(lambda: mails(write_api), lambda found: found[0][1] == "sent")
             assert len(server.taken) == 1
             server.code = 550
