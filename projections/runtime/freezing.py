@@ -23,6 +23,7 @@ from projections.runtime.leases import Lease
 from projections.runtime.skipping import Skips
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
+from shared_kernel.log.archive.errors import UNREADABLE
 from shared_kernel.log.reader import Want, fetch
 from shared_kernel.subscription.stopping import heed_cancellation
 
@@ -191,8 +192,12 @@ class Freezing:
         """
         before = unfinished.checkpoint
         want = Want(tenant_id=before.tenant_id, after=before.position, until=unfinished.target, limit=_BATCH_EVENTS)
-        async with transaction(self._log_pool, tenant_id=None) as connection:
-            stored = await fetch(connection, [want])
+        try:
+            async with transaction(self._log_pool, tenant_id=None) as connection:
+                stored = await fetch(connection, [want])
+        except UNREADABLE:  # told where it was found; what is live must not wait for it
+            self._rests_until[before.tenant_id] = time.monotonic() + _STUCK_PAUSE_SECONDS
+            return False
         events = read_events(stored, self._skips.unread([before]))
         result = await self._projecting.project(Batch(leases=(self._lease,), checkpoints=(before,), events=events))
         if all(one.position == before.position for one in result.checkpoints):

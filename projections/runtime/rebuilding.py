@@ -24,7 +24,7 @@ from projections.runtime.leases import Lease
 from projections.runtime.skipping import Skips
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
-from shared_kernel.log.archive.errors import ArchiveUnreadableError
+from shared_kernel.log.archive.errors import UNREADABLE
 from shared_kernel.log.reader import Want, fetch
 
 _BATCH_EVENTS = 1_000
@@ -137,7 +137,7 @@ class Rebuild:
         try:
             async with transaction(self._log_pool, tenant_id=None) as connection:
                 stored = await fetch(connection, [want])
-        except ArchiveUnreadableError:  # told where it was found; what is live reads no archive and must not wait
+        except UNREADABLE:  # told where it was found; what is live reads no archive and must not wait
             self._rest(before.tenant_id)
             return False
         if stored:

@@ -27,6 +27,7 @@ from projections.runtime.rows import load_rows, save_rows
 from projections.runtime.skipping import Skips
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
+from shared_kernel.log.archive.errors import UNREADABLE
 from shared_kernel.log.reader import StoredEvent, fetch_positions
 from shared_kernel.views import WHOLE_TENANT
 
@@ -67,8 +68,8 @@ class Retry:
         """
         subject = self._catalog.subject(parked.name)
         stands, queue = await self._count(parked)
-        stored = await self._fetch(parked, queue)
         try:
+            stored = await self._fetch(parked, queue)
             runs = read_events(stored, self._skips.unread([stands]))
             scanned = scan(subject.projection, runs.values(), {parked.tenant_id: parked.first_position - 1})
             if scanned.stopped:
@@ -78,7 +79,7 @@ class Retry:
                 return await self._unblock(subject, parked, scanned.touches)
             touches = {key: parts for key, parts in scanned.touches.items() if key_name(key[1]) == parked.key}
             return await self._heal(subject, parked, touches, queue)
-        except REFUSALS as error:
+        except (*REFUSALS, *UNREADABLE) as error:
             await self._fail(parked, describe(error))
             return None
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from typing import TypeAlias
 from uuid import UUID
 
+import structlog
+
 from projections.runtime.batch import Batch, BatchResult
 from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.fault_points import FaultPoint
@@ -16,8 +18,9 @@ from projections.runtime.shard import Shard
 from projections.runtime.tracing import log_projected
 from projections.runtime.turns import Round, Turn
 from shared_kernel.database.transactions import lent
+from shared_kernel.log.archive.errors import UNREADABLE
 from shared_kernel.log.partitions import shard_of
-from shared_kernel.log.reader import fetch, heads
+from shared_kernel.log.reader import StoredEvent, fetch, heads
 
 _FIRST_BUDGET, _MIN_BUDGET, _MAX_BUDGET = 200, 16, 1_000
 """Events one tenant may have folded in a round; moves between these so that a batch takes about half a second."""
@@ -25,6 +28,10 @@ _SLOW_BUDGET = 100
 """A slow machine takes it no lower, only failures do: small backlogs, each alone, would make it slower still."""
 _LONG_BATCH_SECONDS, _SHORT_BATCH_SECONDS = 0.6, 0.15
 _FAILURE_SHRINKS_BY = 4
+_UNREADABLE_REST_SECONDS = 5.0
+"""Somebody has to put a file back, or to restore a backup."""
+
+log = structlog.get_logger()
 
 Project: TypeAlias = Callable[[Batch], Awaitable[BatchResult]]
 
@@ -76,8 +83,7 @@ class Rounds:
         self._budget = max(_MIN_BUDGET, self._budget // _FAILURE_SHRINKS_BY)
 
     async def _take(self, shards: Mapping[int, Shard], turns: Sequence[Turn]) -> bool:
-        async with lent(self._parts.log_pool) as connection:
-            stored = await fetch(connection, [turn.want for turn in turns])
+        stored = await self._fetch(shards, turns)
         self._parts.reach(FaultPoint.FETCH)
         started = time.monotonic()
         events = read_events(stored, self._parts.skips.unread(one for turn in turns for one in turn.checkpoints))
@@ -91,6 +97,21 @@ class Rounds:
         await asyncio.gather(*(_settle(shards[number], number, batch, result) for number in concerned))
         log_projected(run for tenant, run in events.items() if tenant not in result.left_out)
         return True
+
+    async def _fetch(self, shards: Mapping[int, Shard], turns: Sequence[Turn]) -> list[StoredEvent]:
+        """These tenants' events; whose log cannot be read rests, and holds up nobody else."""
+        async with lent(self._parts.log_pool) as connection:
+            try:
+                return await fetch(connection, [turn.want for turn in turns])
+            except UNREADABLE:
+                stored: list[StoredEvent] = []
+                for turn in turns:
+                    try:
+                        stored += await fetch(connection, [turn.want])
+                    except UNREADABLE as error:
+                        log.error("log_unreadable", tenant=str(turn.tenant_id), error=str(error))
+                        shards[shard_of(turn.tenant_id)].tenants.rest(turn.tenant_id, seconds=_UNREADABLE_REST_SECONDS)
+                return stored
 
     def _pace(self, *, events: int, seconds: float) -> None:
         self._parts.progress.note_batch(events=events, seconds=seconds)

@@ -21,3 +21,7 @@ class LogBrokenError(OSError):
 
     def __init__(self, position: int) -> None:
         super().__init__(errno.EIO, f"event {position} is neither in the log nor in an archive file: restore a backup")
+
+
+UNREADABLE = (ArchiveUnreadableError, LogBrokenError)
+"""What keeps one store's events from being read; the database is there, and other stores' events are."""

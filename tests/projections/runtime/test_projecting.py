@@ -28,6 +28,7 @@ from tests.builders.projecting import (
     running_projector,
 )
 from tests.builders.tally import tally
+from tests.eventually import eventually
 from tests.servers import Servers
 
 STORE = id_of("one")
@@ -160,3 +161,27 @@ async def test_a_changed_shape_without_a_new_version_is_refused(servers: Servers
         )
         with pytest.raises(asyncpg.DuplicateTableError, match="new version"):
             await connection.execute("SELECT projection.create_table($1::jsonb)", first)
+
+
+async def test_a_log_that_cannot_be_read_holds_up_its_own_store_alone(servers: Servers) -> None:
+    """A gap that no archive fills: those that would share a batch with it are projected."""
+    broken = store_log("broken")
+    await write_log(servers.write_admin_url, [broken.events[0]])
+    others = [store_log(f"whole {number}") for number in range(4)]
+    for log in others:
+        await write_log(servers.write_admin_url, log.events[:1])
+    async with running_projector(servers, projections=(tally(),)):
+        await projected(servers, projections=1)
+        broken.place("third", [line(EMMA)])
+        await write_log(servers.write_admin_url, [broken.events[-1]])
+        for log in others:
+            await write_log(servers.write_admin_url, log.events[1:])
+        admin = await asyncpg.connect(servers.read_admin_url)
+        try:
+            await eventually(
+                lambda: admin.fetch("SELECT position FROM projection.checkpoint ORDER BY position"),
+                lambda rows: [row["position"] for row in rows] == [1, 2, 2, 2, 2],
+                within_seconds=5,
+            )
+        finally:
+            await admin.close()
