@@ -109,7 +109,7 @@ class Rounds:
                     try:
                         stored += await fetch(connection, [turn.want])
                     except UNREADABLE as error:
-                        log.error("log_unreadable", tenant=str(turn.tenant_id), error=str(error))
+                        log.warning("log_unreadable", tenant=str(turn.tenant_id), error=str(error))
                         shards[shard_of(turn.tenant_id)].tenants.rest(turn.tenant_id, seconds=_UNREADABLE_REST_SECONDS)
                 return stored
 
@@ -127,9 +127,10 @@ async def _settle(shard: Shard, number: int, batch: Batch, result: BatchResult) 
     shard.is_lost = shard.is_lost or number in result.lost_shards
     shard.tenants.forget(tenant for tenant in its if tenant in result.left_out)
     done = [tenant for tenant in its if tenant not in result.left_out]
-    newly_parked = shard.tenants.move(_of(result.checkpoints, done))
-    if done:
-        await shard.write_through(done, {tenant: result.cached_rows.get(tenant, []) for tenant in done})
+    if not done:
+        return
+    rows = {tenant: result.cached_rows.get(tenant, []) for tenant in done}
+    newly_parked = await shard.note_moved(_of(result.checkpoints, done), done, rows)
     if newly_parked:
         await shard.load(newly_parked)
 

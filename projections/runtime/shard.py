@@ -1,5 +1,6 @@
 """What a worker knows of a shard for as long as its lease lasts; anything doubtful is loaded again."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from projections.runtime import checkpoints as checkpoint_rows
 from projections.runtime import parking
 from projections.runtime.batch import CachedRow
 from projections.runtime.cache import TenantCache
+from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.fault_points import FaultPoint
 from projections.runtime.leases import Lease
 from projections.runtime.parts import DrainParts
@@ -39,6 +41,7 @@ class Shard:
         self.needs_care = False
         self.stands_still = False
         self._parts = parts
+        self._writing_through = asyncio.Lock()
         self._is_cache_away = False
         self._has_looked = False
         self._news_heard = parts.news.count
@@ -76,6 +79,22 @@ class Shard:
 
     async def write_through(self, tenants: Iterable[UUID], rows: Mapping[UUID, Sequence[CachedRow]]) -> None:
         """Have Redis show these tenants as they stand, and these rows of theirs; projecting goes on without Redis."""
+        async with self._writing_through:
+            await self._write(tenants, rows)
+
+    async def note_moved(
+        self, checkpoints: Iterable[Checkpoint], tenants: Iterable[UUID], rows: Mapping[UUID, Sequence[CachedRow]]
+    ) -> list[UUID]:
+        """These checkpoints are there now, and Redis shows it; the tenants of which more is parked than before.
+
+        Rounds, backlogs and upkeep write beside each other: a state goes neither ahead of its rows nor back.
+        """
+        async with self._writing_through:
+            newly_parked = self.tenants.move(checkpoints)
+            await self._write(tenants, rows)
+        return newly_parked
+
+    async def _write(self, tenants: Iterable[UUID], rows: Mapping[UUID, Sequence[CachedRow]]) -> None:
         try:
             await self.cache.write({tenant: self.tenants.live(tenant) for tenant in tenants}, rows)
             self._is_cache_away = False
