@@ -171,7 +171,7 @@ class Round:
     Args:
         budget: of events, for one tenant.
         backlogs: how many tenants may have a transaction of their own for what is more than that, and how many for a
-            projection behind the others.
+            projection behind the others; below 0 where more than that have one already, which is none as well.
     """
 
     def __init__(self, *, budget: int, backlogs: int) -> None:
@@ -180,7 +180,7 @@ class Round:
         self.served: set[UUID] = set()
         self._budget = budget
         self._room = EVENTS_TOGETHER
-        self._backlogs_left = self._behind_left = backlogs
+        self._backlogs_left = self._behind_left = max(0, backlogs)
 
     def offer(self, tenant_id: UUID, levels: Sequence[Level], head: int, *, is_free: Callable[[Level], bool]) -> None:
         """Take what there is room for.

@@ -79,6 +79,14 @@ def test_what_is_blocked_or_being_built_has_no_turn() -> None:
     assert len(choose(known, 5, 5).together) == 1
 
 
+def test_more_backlogs_under_way_than_there_may_be_allow_no_further_one() -> None:
+    """Backlogs and projections behind share lanes, so that together they may take more than either would be given."""
+    known = tenants(*(checkpoint(tenant, 0) for tenant in range(3)), checkpoint(3, 0), checkpoint(3, 9, name="ahead"))
+    chosen = Round(budget=BUDGET, backlogs=-1)
+    known.offer(heads(5_000, 5_000, 5_000, 9), chosen)
+    assert chosen.alone == []
+
+
 def test_newly_parked_keys_are_noticed() -> None:
     """What a batch parked is loaded again before it is relied on."""
     known = tenants(checkpoint(0, 0), checkpoint(1, 0))
