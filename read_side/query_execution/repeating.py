@@ -7,7 +7,7 @@ answer goes the long way again, and takes the look along.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, cast
 
 import msgspec
@@ -92,6 +92,9 @@ class Repeats:
     def remember(self, scope: HTTPScope, principal: Principal, asked: Asked) -> None:
         """A question that came the long way, and was answered."""
         now = self._clock()
+        exchange = cast("Exchange | None", scope.get(EXCHANGE_KEY))
+        # It was resolved at some moment between its coming and now, perhaps on the day before.
+        came_at = now if exchange is None else now - timedelta(seconds=exchange.duration_seconds)
         plain = msgspec.structs.replace(asked, minimum_position=None, wait_seconds=0, if_none_match=None)
         self._questions[id(principal), scope["path"], scope["query_string"]] = Question(
             asked=plain,
@@ -99,8 +102,8 @@ class Repeats:
             principal=principal,
             route=scope["path_template"],
             query_string=scope["query_string"],
-            valid_from=now,
-            valid_until=day_ends_at(principal.tenant.timezone, now),
+            valid_from=came_at,
+            valid_until=day_ends_at(principal.tenant.timezone, came_at),
         )
         while len(self._questions) > MAX_QUESTIONS:
             self._questions.popitem(last=False)

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from read_side.app import Overrides
 from read_side.query_execution import repeating
 from shared_kernel.access.api_keys import hash_api_key
+from shared_kernel.clock import day_ends_at
 from shared_kernel.redis.keys import REVOCATIONS_CHANNEL
 from tests.eventually import eventually
 from tests.read_side.query_execution.books import ROUTES, Reads, a_book, state
@@ -163,6 +164,15 @@ async def test_a_new_day_asks_anew(api: Api, clock: _Clock) -> None:
         await _repeat(api, entity, key)
         clock.now += change
         assert not await _is_repeated(api, entity, key)
+
+
+async def test_a_question_is_of_the_day_on_which_it_came(api: Api, clock: _Clock) -> None:
+    """Resolved before midnight and answered after it, it is not the same question on the new day."""
+    key, entity = await _open(api)
+    clock.now = day_ends_at("Europe/London", clock.now)
+    assert [await _is_repeated(api, entity, key) for _ in range(3)] == [False] * 3
+    clock.now += timedelta(minutes=1)
+    await _repeat(api, entity, key)
 
 
 async def test_freshness_that_is_asked_for_goes_the_long_way(api: Api) -> None:
