@@ -15,6 +15,7 @@ import shared_kernel.access.tables
 import shared_kernel.log.tables
 import write_side.catalog.tables
 import write_side.customers.tables
+import write_side.inventory.holds.tables
 import write_side.inventory.tables
 import write_side.mail.tables
 import write_side.order_saga.tables
@@ -37,6 +38,7 @@ TABLE_MODULES = (
     shared_kernel.log.tables,
     write_side.catalog.tables,
     write_side.customers.tables,
+    write_side.inventory.holds.tables,
     write_side.inventory.tables,
     write_side.mail.tables,
     write_side.order_saga.tables,
