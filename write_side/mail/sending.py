@@ -88,7 +88,11 @@ class MailDelivery:
         while True:
             async with post.crossing() as connection:
                 due = await connection.fetch(_DUE, post.shard, _AT_A_TIME)
-            await asyncio.gather(*(self._deliver(post, row["tenant_id"], row["mail_id"]) for row in due))
+            sending = (self._deliver(post, row["tenant_id"], row["mail_id"]) for row in due)
+            # One that fails waits for the others: what is still under way would be found due, and sent twice.
+            failures = [one for one in await asyncio.gather(*sending, return_exceptions=True) if one is not None]
+            if failures:
+                raise failures[0]
             if len(due) < _AT_A_TIME:
                 await post.news(within_seconds=_SWEEP_SECONDS)
 

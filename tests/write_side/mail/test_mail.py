@@ -3,10 +3,13 @@
 import asyncio
 import email
 import email.policy
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.message import EmailMessage
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.builders.reacting import running_reactions
@@ -117,6 +120,41 @@ async def test_a_server_that_refuses_is_believed_and_one_that_is_busy_is_asked_a
             made(await write_api.post(f"/orders/{second}/cancellation", {"reason": "x"}), status=200)
             await eventually(lambda: mails(write_api), lambda found: [one[1] for one in found] == ["sent", "failed"])
             assert await error() == [None, "smtp_550"]
+
+
+async def test_a_mail_that_fails_has_none_of_those_beside_it_sent_twice(write_api: WriteApi) -> None:
+    """They are under way, and due until that is known."""
+    place, unhurried, failing = await shelf(write_api), asyncio.Event(), ["once"]
+
+    class Carrier(LogMailer):
+        def __init__(self) -> None:
+            self.carried: list[str] = []
+
+        async def carry(self, mail: EmailMessage) -> None:
+            self.carried.append(f"{mail['Message-ID']}")
+            if failing:
+                failing.clear()
+                message = "the first one fails in a way nobody foresaw"
+                raise RuntimeError(message)
+            await unhurried.wait()
+
+    carrier = Carrier()
+    for _ in range(2):
+        cancelled, _ = await bought(write_api, place)
+        made(await write_api.post(f"/orders/{cancelled}/cancellation", {"reason": "x"}), status=200)
+    delivery = MailDelivery(carrier, sender="books@store.example")
+    noting = msgspec.structs.replace(MAIL, begins="beginning")
+    async with running_reactions(write_api.write_side.servers, noting, duties=(delivery.duty,)):
+        await eventually(lambda: _returned(carrier.carried), lambda seen: len(seen) >= 2)
+        with pytest.raises(AssertionError):
+            await eventually(lambda: _returned(carrier.carried), lambda seen: len(seen) > 2, within_seconds=1.5)
+        unhurried.set()
+        await eventually(lambda: mails(write_api), lambda found: [one[1] for one in found] == ["sent", "sent"])
+    assert sorted(Counter(carrier.carried).values()) == [1, 2]
+
+
+async def _returned(seen: list[str]) -> list[str]:
+    return seen
 
 
 def test_a_setting_names_a_mailer() -> None:
