@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -30,6 +31,8 @@ _FORGETTING_SECONDS: Final = 600.0
 _AT_A_TIME: Final = 48
 _FAILING_AT_A_TIME: Final = 16
 """Receivers that failed last time share places of their own: however many hang, the others' places are free."""
+_OF_A_STORE_AT_A_TIME: Final = 24
+"""Half of them: a store's receivers may all hang at once for the first time, on the same dead host."""
 _MESSAGES_A_VISIT: Final = 50
 _GIVEN_UP_AFTER: Final = 0.9
 """The part of the whole schedule without one success, after which a receiver is disabled when it fails for good."""
@@ -72,19 +75,23 @@ class Deliveries:
 
     async def run(self, post: Post) -> None:
         """Serve whoever has something due, until cancelled."""
-        visits: dict[UUID, asyncio.Task[None]] = {}
+        visits: dict[Receiver, asyncio.Task[None]] = {}
         forgotten_at = time.monotonic()
         try:
             while True:
                 async with post.crossing() as connection:
-                    found = await outbox.receivers(connection, post.shard, but=list(visits))
+                    found = await outbox.receivers(connection, post.shard, visited=list(visits))
                     if time.monotonic() - forgotten_at > _FORGETTING_SECONDS:
                         forgotten_at = time.monotonic()
                         await outbox.forget_old(connection, post.shard)
+                of_store = Counter(one.tenant_id for one in visits if not one.is_failing)
                 for receiver in found:
+                    of_store[receiver.tenant_id] += not receiver.is_failing
+                    if of_store[receiver.tenant_id] > _OF_A_STORE_AT_A_TIME and not receiver.is_failing:
+                        continue  # found again when a visit ends
                     task = asyncio.create_task(self._visit(post, receiver), name="webhook")
-                    visits[receiver.webhook_id] = task
-                    task.add_done_callback(partial(_visited, visits, receiver.webhook_id, post))
+                    visits[receiver] = task
+                    task.add_done_callback(partial(_visited, visits, receiver, post))
                 await post.news(within_seconds=_SWEEP_SECONDS)
         finally:
             for task in list(visits.values()):
@@ -184,6 +191,8 @@ class Deliveries:
         work.record(event, stream_id=webhook.webhook_id, stream_version=disabled.version)
 
 
-def _visited(visits: dict[UUID, asyncio.Task[None]], webhook_id: UUID, post: Post, _task: asyncio.Task[None]) -> None:
-    visits.pop(webhook_id, None)
+def _visited(
+    visits: dict[Receiver, asyncio.Task[None]], receiver: Receiver, post: Post, _task: asyncio.Task[None]
+) -> None:
+    visits.pop(receiver, None)
     post.wake()

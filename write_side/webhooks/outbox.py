@@ -1,5 +1,6 @@
 """The outbox as its deliverer sees it: who has something due, what it is, and how an attempt left it."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -70,9 +71,10 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     rotated_at: datetime | None
 
 
-async def receivers(connection: Connection, shard: int, *, but: list[UUID]) -> list[Receiver]:
+async def receivers(connection: Connection, shard: int, *, visited: Collection[Receiver]) -> list[Receiver]:
     """Those of a shard with something due, but for those being served."""
-    return [Receiver(**dict(row)) for row in await connection.fetch(_DUE, shard, but)]
+    rows = await connection.fetch(_DUE, shard, [one.webhook_id for one in visited])
+    return [Receiver(**dict(row)) for row in rows]
 
 
 async def next_due(connection: Connection, tenant_id: UUID, webhook_id: UUID) -> Due | None:

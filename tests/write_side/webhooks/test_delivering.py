@@ -185,6 +185,22 @@ async def test_a_dead_receiver_delays_nobody_else(shop: Shop) -> None:
         assert dead.received
 
 
+async def test_a_store_whose_receivers_all_hang_delays_no_other(shop: Shop) -> None:
+    """As many as a store may have, on one dead host, all for the first time."""
+    async with receiver(None) as dead, receiver() as live:
+        for _ in range(49):
+            await shop.tell(dead, "order.placed")
+        other = await shop.api.another(tenant=await shop.api.write_side.another_store())
+        neighbour = Shop(other, *await shelf(other))
+        await neighbour.tell(live)
+        await shop.order()
+        await eventually(lambda: _count(dead), lambda count: count >= 10)
+        started_at = time.monotonic()
+        await neighbour.order()
+        await eventually(partial(_count, live))
+        assert live.received[0].at - started_at < 1.0
+
+
 async def test_only_the_owner_manages_webhooks(shop: Shop) -> None:
     """Not a manager; another store's webhook is not there; a private address is refused when it is given."""
     async with receiver() as target:
