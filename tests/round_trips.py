@@ -8,12 +8,15 @@ from typing import Any, Final
 
 import asyncpg
 
+from read_side.query_execution.one_statement import PAGE_BEGINS
 from read_side.query_execution.table import STATE
 from shared_kernel.http.context import RequestContext, request_variable
 from shared_kernel.redis.wire import Wire
 
 MAX_REPEATED: Final = 3
 """A command that lost a race is decided twice, and a page guesses a build; what comes oftener grows with the data."""
+MAX_PAGES: Final = 6
+"""Three readings, where those before were older than what is asked for, each of which may guess a build."""
 _POLLED: Final = frozenset({STATE})
 """Asked again and again by who waits for a position: bounded by time, not by data."""
 _COMMAND: Final = "CommandExecution._until_decided"
@@ -39,7 +42,7 @@ class Trips:
     def repeated(self) -> list[str]:
         """Statements that were sent so often that there is a loop around them."""
         counted = Counter(text for text in self.statements if text not in _POLLED and not _is_bracket(text))
-        return [text for text, times in counted.items() if times > MAX_REPEATED]
+        return [text for text, times in counted.items() if times > _bound(text)]
 
 
 class RoundTrips:
@@ -110,6 +113,10 @@ def _noted(method: Callable[..., Any]) -> Callable[..., Any]:  # Any: asyncpg's 
         return await method(self, statement, *arguments, **options)
 
     return noted
+
+
+def _bound(text: str) -> int:
+    return MAX_PAGES if text.startswith(PAGE_BEGINS) else MAX_REPEATED
 
 
 def _is_bracket(text: str) -> bool:

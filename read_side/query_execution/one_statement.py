@@ -30,6 +30,8 @@ LEFT JOIN LATERAL (
 ) AS state ON true
 LEFT JOIN LATERAL (SELECT true AS is_row, asked.* FROM (%(statement)s) AS asked) AS page ON true
 """
+PAGE_BEGINS: Final = _STATEMENT[: _STATEMENT.index("\nSELECT state")]
+"""What tells such a statement from others."""
 
 
 class SecondStatementError(RuntimeError):
