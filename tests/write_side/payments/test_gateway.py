@@ -1,6 +1,8 @@
 """The adapter against the sandbox: what the provider does, loses, mangles and repeats, in our words."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -160,3 +162,30 @@ async def test_a_wrong_key_of_ours_concludes_nothing(sandbox: Sandbox) -> None:
 def test_a_token_shows_itself_to_nobody() -> None:
     """Neither in a log line nor in a traceback."""
     assert VISA not in f"{authorization()!r}"
+
+
+async def test_an_answer_that_never_ends_is_none() -> None:
+    """A byte now and then keeps every single wait short: whoever asks would wait for as long as it comes."""
+    ended = asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        ended.set()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        async with asyncio.timeout(5), payment_gateway(url=url, key=KEY, timeout_seconds=0.3) as slow:
+            assert await slow.perform(authorization()) == Unknown(why="TimeoutError")
+            await ended.wait()
+    finally:
+        server.close()
