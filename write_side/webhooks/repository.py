@@ -15,11 +15,9 @@ MAX_REPLAYED = 1_000
 """A statement's worth; the answer says where to go on."""
 
 _COLUMNS = "webhook_id, version, url, event_types, description, status, secret_number, rotated_at, failing_since"
-# The store's row is locked, so that two who create at once do not both count one less than there are.
-_COUNT = """
-SELECT (SELECT count(*) FROM write.webhook WHERE tenant_id = $1 AND status <> 'deleted')
-FROM log.tenant_head WHERE tenant_id = $1 FOR KEY SHARE
-"""
+# Before they are counted, in a statement of its own, so that two who create at once do not both count one too few.
+_TAKE_TURNS = "SELECT FROM log.tenant_head WHERE tenant_id = $1 FOR NO KEY UPDATE"
+_COUNT = "SELECT count(*) FROM write.webhook WHERE tenant_id = $1 AND status <> 'deleted'"
 _ADD = """
 INSERT INTO write.webhook (tenant_id, webhook_id, version, url, event_types, description, status, secret_number,
                            created_at)
@@ -67,7 +65,8 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def count(connection: Connection, tenant_id: UUID) -> int:
-    """How many there are."""
+    """How many there are, and until the transaction ends nobody adds one."""
+    await connection.execute(_TAKE_TURNS, tenant_id)
     found: int = await connection.fetchval(_COUNT, tenant_id)
     return found
 

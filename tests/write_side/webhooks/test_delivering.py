@@ -1,6 +1,8 @@
 """Receivers are told what happens, by the rules of Standard Webhooks 1.0, over real HTTP."""
 
+import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -199,6 +201,14 @@ async def test_a_store_whose_receivers_all_hang_delays_no_other(shop: Shop) -> N
         await neighbour.order()
         await eventually(partial(_count, live))
         assert live.received[0].at - started_at < 1.0
+
+
+async def test_a_store_has_fifty_receivers_at_most(shop: Shop) -> None:
+    """Also where they are created all at once."""
+    async with receiver() as target:
+        asked = [shop.api.post("/webhooks", {"url": target.url}) for _ in range(60)]
+        statuses = Counter(answer.status_code for answer in await asyncio.gather(*asked))
+        assert statuses == {201: 50, 409: 10}
 
 
 async def test_only_the_owner_manages_webhooks(shop: Shop) -> None:
