@@ -1,6 +1,7 @@
 """Running a batch: each command by itself, or all of them in one transaction."""
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 import asyncpg
@@ -10,7 +11,7 @@ from shared_kernel.access.principals import Principal
 from shared_kernel.errors import FieldError, ForbiddenError, InFlightError, PreconditionRequiredError, ShelfWiseError
 from shared_kernel.http.problems import status_of
 from shared_kernel.http.request_headers import IdempotencyKeyRequiredError
-from write_side.batch.commands import BatchDone, BatchItem, ItemDone, ItemProblem
+from write_side.batch.commands import BatchDone, BatchItem, ItemDone, ItemOutcome, ItemProblem
 from write_side.batch.errors import PartlyDoneBefore, UnknownCommand
 from write_side.batch.registry import BatchCommand
 from write_side.command_execution.execution import CommandExecution, Decide
@@ -69,9 +70,18 @@ class Batch:
         self._commands = commands
 
     async def one_by_one(self, items: Sequence[BatchItem], context: Context) -> BatchDone:
-        """Each in a transaction of its own, in their order; one that is refused does not stop the others."""
-        found = [await self._one(item, context) for item in items]
-        return BatchDone(complete=all(one.problem is None for one in found), items=tuple(found))
+        """Each in a transaction of its own, in their order; one that is refused does not stop the others.
+
+        One that found the database away does: it may be done yet and must not be overtaken, and nobody waits for all.
+        """
+        found: list[ItemDone] = []
+        for item in items:
+            found.append(await self._one(item, context))
+            if found[-1].status == HTTPStatus.SERVICE_UNAVAILABLE:
+                break
+        is_complete = len(found) == len(items) and all(one.problem is None for one in found)
+        found += [_left(item.command, "not_tried") for item in items[len(found) :]]
+        return BatchDone(complete=is_complete, items=tuple(found))
 
     async def together(self, items: Sequence[BatchItem], context: Context) -> BatchDone:
         """All in one transaction; where one is refused, nothing of any of them is done."""
@@ -253,18 +263,15 @@ def _refused(name: str, error: ShelfWiseError) -> ItemDone:
     return ItemDone(command=name, outcome="refused", status=status_of(error), position=None, data=None, problem=problem)
 
 
+def _left(name: str, outcome: ItemOutcome) -> ItemDone:
+    return ItemDone(command=name, outcome=outcome, status=None, position=None, data=None, problem=None)
+
+
 def _undone(items: Sequence[BatchItem], index: int, reason: ShelfWiseError, *, tried: bool) -> BatchDone:
     found = [
         _refused(item.command, reason)
         if at == index
-        else ItemDone(
-            command=item.command,
-            outcome="undone" if tried and at < index else "not_tried",
-            status=None,
-            position=None,
-            data=None,
-            problem=None,
-        )
+        else _left(item.command, "undone" if tried and at < index else "not_tried")
         for at, item in enumerate(items)
     ]
     return BatchDone(complete=False, items=tuple(found))

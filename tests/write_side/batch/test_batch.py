@@ -2,11 +2,19 @@
 
 from typing import Any
 
+from shared_kernel.access.principals import Principal
 from shared_kernel.access.roles import Role
+from shared_kernel.identifiers import new_id
 from tests.builders.write_api import WriteApi, made, order, shelf
+from tests.builders.write_side import SilentDoorbell
+from write_side.batch.commands import BatchItem
 from write_side.batch.registry import batch_commands
+from write_side.batch.running import Batch, Context
+from write_side.command_execution.execution import CommandExecution
 from write_side.routes import ROUTES
 from write_side.webhooks.signing import WebhookRules
+
+RULES = WebhookRules(secret_key="x" * 32)
 
 
 def item(command: str, payload: dict[str, Any], key: str | None = None, **more: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -38,8 +46,7 @@ async def orders_of(api: WriteApi) -> int:
 
 def test_every_command_of_the_routes_can_be_batched() -> None:
     """The list is the routes' own: what they need is given."""
-    provided = {"webhook_rules": WebhookRules(secret_key="x" * 32)}
-    named = batch_commands(ROUTES, provided, below="/api/v1")
+    named = batch_commands(ROUTES, {"webhook_rules": RULES}, below="/api/v1")
     assert {"place_order", "cancel_order", "create_edition", "receive_stock", "create_webhook"} <= set(named)
     assert "run_batch" not in named
 
@@ -112,6 +119,20 @@ async def test_a_transaction_can_be_retried_as_a_whole_or_not_at_all(write_api: 
     assert refused["items"][1]["problem"]["code"] == "idempotency_key_required"
     assert await write_api.write_side.log() == before
     assert (await run(write_api, keyless, together=True))["complete"]
+
+
+async def test_what_finds_the_database_away_ends_the_batch(write_api: WriteApi) -> None:
+    """What comes after could overtake it, and a hundred waits would be longer than any client's."""
+    side = write_api.write_side
+    impatient = CommandExecution(pool=side.pool, doorbell=SilentDoorbell(), patience_seconds=0.0)
+    batch = Batch(impatient, batch_commands(ROUTES, {"webhook_rules": RULES}, below="/api/v1"))
+    opening = BatchItem(command="open_location", payload={"name": "Attic", "kind": "shop"}, idempotency_key="attic")
+    principal = Principal(id=new_id(), key_id=new_id(), role=Role.OWNER, store=side.tenant, expires_at=None)
+    context = Context(principal=principal, request_id="r", traceparent="t", dry_run=False)
+    done = await batch.one_by_one([opening] * 3, context)
+    await impatient.aclose()
+    assert [(one.outcome, one.status) for one in done.items] == [("refused", 503), *[("not_tried", None)] * 2]
+    assert not done.complete
 
 
 async def test_roles_dry_runs_and_bounds(write_api: WriteApi) -> None:
