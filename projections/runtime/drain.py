@@ -181,6 +181,8 @@ class ShardDrain:
                     self._shard.cache.forget([tenant])  # Redis may hold rows as they were when it was left
                 await self._shard.load([tenant])
                 await self._shard.write_through([tenant], {})
+            elif building.checkpoint.parked:
+                await self._shard.load([building.checkpoint.tenant_id])  # there are parked keys to be healed now
         return not self._rebuild.seconds_until_allowed()
 
     async def _freezing_step(self) -> bool:

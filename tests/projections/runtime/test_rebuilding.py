@@ -14,6 +14,7 @@ from projections.runtime.fault_points import FaultPoint
 from shared_kernel.database.pool import PoolSettings, build_pool
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.database.transactions import BEGIN_SNAPSHOT, transaction
+from shared_kernel.events.orders import OrderPlaced
 from shared_kernel.identifiers import new_id
 from tests.builders.projecting import assert_identical, projected, running_projector
 from tests.builders.tally import Tally, failing_on, tally
@@ -185,6 +186,27 @@ async def test_a_worse_build_is_not_cut_over_to(servers: Servers, read_admin: as
         await done(read_admin)
     assert await active(read_admin) == dict.fromkeys(TENANTS, 2)
     await assert_identical(servers, PROJECTIONS)
+
+
+async def test_a_build_is_cut_over_to_once_what_it_parked_has_healed(
+    servers: Servers, read_admin: asyncpg.Connection
+) -> None:
+    """By the projector that parked it, also where nothing of the build that is read is parked."""
+    await filled(servers, events=20)
+    is_broken = True
+
+    def sometimes(order: OrderPlaced) -> None:
+        if is_broken:
+            failing_on(f"1 of {TENANTS[0].hex[:6]}")(order)
+
+    async with running_projector(servers, projections=(tally(evolving=sometimes),)):
+        await ask(read_admin)
+        await eventually(
+            lambda: read_admin.fetchval("SELECT parked FROM projection.checkpoint WHERE mode = 'building'"), bool
+        )
+        is_broken = False
+        await done(read_admin)
+    assert await active(read_admin) == dict.fromkeys(TENANTS, 2)
 
 
 async def test_a_new_store_during_a_rebuild_is_not_lost(servers: Servers, read_admin: asyncpg.Connection) -> None:
