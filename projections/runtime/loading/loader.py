@@ -187,10 +187,11 @@ class _Run:
 
     async def _count(self, positions: int, started: float) -> None:
         self._uncounted += positions
-        if self._rate:
-            seconds = time.monotonic() - started
-            await asyncio.sleep(max(0.0, positions * self._claims / self._rate - seconds))
         if time.monotonic() - self._renewed_at > _RENEWAL_SECONDS:
+            await self._renew()
+        # Few of a long run's events may be this view's: at the rate asked for, passing it takes longer than a claim.
+        while self._rate and (left := positions * self._claims / self._rate - (time.monotonic() - started)) > 0:
+            await asyncio.sleep(min(left, _RENEWAL_SECONDS))
             await self._renew()
 
     async def _renew(self) -> None:

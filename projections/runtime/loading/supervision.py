@@ -83,17 +83,22 @@ class Loading:
         return max(1, len(os.sched_getaffinity(0)) // max(1, live))
 
     async def _run_process(self) -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "projections.runtime.loading",
-            stdin=asyncio.subprocess.DEVNULL,
-            env={
-                **{name: value for name, value in os.environ.items() if _is_inherited(name)},
-                **self._plan.variables,
-                "SHELFWISE_PARENT_PID": f"{os.getpid()}",
-            },
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "projections.runtime.loading",
+                stdin=asyncio.subprocess.DEVNULL,
+                env={
+                    **{name: value for name, value in os.environ.items() if _is_inherited(name)},
+                    **self._plan.variables,
+                    "SHELFWISE_PARENT_PID": f"{os.getpid()}",
+                },
+            )
+        except OSError as error:  # no memory or no process left: what is live goes on, and this is tried again
+            log.warning("loader_not_started", error=str(error))
+            await asyncio.sleep(_PAUSE_SECONDS)
+            return
         try:
             code = await process.wait()
         except asyncio.CancelledError:

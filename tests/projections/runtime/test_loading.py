@@ -1,13 +1,16 @@
 """Builds loaded in bulk come to what ordinary batches come to, however they are cut and whatever is wrong with them."""
 
+import asyncio
 import random
 from uuid import UUID
 
 import asyncpg
 
-from projections import order_list, store_counts
+from projections import order_list, principal, store_counts
 from projections.runtime.beginning import begin_rebuild
+from projections.runtime.fault_points import carry_on
 from projections.runtime.loading.loader import Loader
+from projections.runtime.loading.supervision import LoaderPlan, Loading
 from projections.runtime.requests import KINDS
 from shared_kernel.database.transactions import transaction
 from shared_kernel.events.orders import OrderPlaced
@@ -125,6 +128,49 @@ async def test_what_loaders_die_of_is_left_to_ordinary_batches(
         await done(read_admin)
     assert set(await read_admin.fetch("SELECT DISTINCT build FROM read.active_build")) == {(2,)}
     await assert_identical(servers, projections)
+
+
+async def test_a_claim_is_held_however_slowly_it_may_be_loaded(
+    servers: Servers, read_admin: asyncpg.Connection
+) -> None:
+    """A log in which a view finds nothing is passed at the rate asked for, and renewed on the way."""
+    projections: tuple[AnyProjection, ...] = (principal.PROJECTION,)
+    await filled(servers, projections)
+    await ask(read_admin, "principal")
+    await read_admin.execute("""UPDATE projection.request SET options = '{"rate": 300}'""")
+    seen = set()
+    async with open_runtime(servers, projections) as runtime:
+        await begin(runtime)
+        loader = Loader(log_pool=runtime.log_pool, read_pool=runtime.read_pool, catalog=runtime.catalog)
+        loading = asyncio.create_task(loader.load_one())
+        while not loading.done():  # ends with what is loaded: two and a half seconds
+            seen.add(await read_admin.fetchval("SELECT max(claimed_until) FROM projection.load"))
+        assert await loading
+    assert len(seen) > 5
+
+
+async def test_a_loader_that_cannot_be_started_ends_nothing_else(
+    servers: Servers, read_admin: asyncpg.Connection
+) -> None:
+    """The machine has no memory or no process left, or will not have its arguments: what is live goes on beside."""
+    projections: tuple[AnyProjection, ...] = (tally(),)
+    await filled(servers, projections)
+    await ask(read_admin, "tally")
+    async with open_runtime(servers, projections) as runtime:
+        await begin(runtime)
+        refused = LoaderPlan(processes=1, variables={"TOO_LONG": "x" * 3_000_000})
+        loading = Loading(
+            log_pool=runtime.log_pool,
+            read_pool=runtime.read_pool,
+            catalog=runtime.catalog,
+            plan=refused,
+            reach=carry_on,
+        )
+        running = asyncio.create_task(loading.run())
+        ended, _ = await asyncio.wait({running}, timeout=1.0)
+        assert not ended
+        running.cancel()
+        await asyncio.wait({running}, timeout=5.0)
 
 
 async def test_a_build_is_seen_by_nobody_before_it_is_protected(
