@@ -11,6 +11,7 @@ from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.parts import DrainParts
 from projections.runtime.touch_index import BLOCK_EVENTS, catch_up
 from shared_kernel.database.transactions import transaction
+from shared_kernel.log.archive.errors import UNREADABLE
 from shared_kernel.log.reader import heads
 from shared_kernel.subscription.stopping import heed_cancellation
 
@@ -54,7 +55,10 @@ async def _look(parts: DrainParts, shards: Collection[int]) -> None:
         # Not past what is projected: an event that ends its process is met, and parked, by the projector first.
         until = min(row["position"], ends[row["tenant_id"]])
         if until // BLOCK_EVENTS > (0 if row["is_new"] else row["blocks"]):
-            await _turn(parts, row["tenant_id"], until, share=share)
+            try:
+                await _turn(parts, row["tenant_id"], until, share=share)
+            except UNREADABLE as error:  # of one store; the others are indexed all the same
+                log.warning("index_not_caught_up", tenant=str(row["tenant_id"]), error=str(error))
 
 
 async def _turn(parts: DrainParts, tenant_id: UUID, until: int, *, share: float) -> None:

@@ -1,5 +1,7 @@
 """Every row can say which events made it, and saying so does not read the rest of the log."""
 
+from functools import partial
+
 import asyncpg
 import pytest
 
@@ -116,3 +118,28 @@ async def settled(admin: asyncpg.Connection) -> tuple[int, int]:
     await eventually(lambda: admin.fetchval(others), lambda count: count == 0)
     row = await admin.fetchrow(_READ)
     return row["scanned"], row["fetched"]
+
+
+async def test_a_log_that_cannot_be_read_leaves_the_others_indexed(servers: Servers) -> None:
+    """Whichever of two stores lacks an event, the other's index is filled in the background."""
+    stores = sorted(id_of(name) for name in ("one", "two"))
+    read, log = await asyncpg.connect(servers.read_admin_url), await asyncpg.connect(servers.write_admin_url)
+    for store in stores:
+        its = OrderLog(store)
+        for number in range(70):
+            its.place(f"{number}", [line(EMMA)])
+        await write_log(servers.write_admin_url, its.events)
+    async with running_projector(servers, projections=(tally(),)):
+        await projected(servers, projections=1)
+    indexed = "SELECT count(*) FROM projection.touch_index WHERE blocks > 0 AND tenant_id = $1"
+    for broken, whole in (stores, reversed(stores)):
+        await read.execute("TRUNCATE projection.touch_index, projection.touch_block")
+        await log.execute("SET session_replication_role = replica")
+        await log.execute(
+            "UPDATE log.event SET position = position + 1000 WHERE tenant_id = $1 AND position = 1", broken
+        )
+        async with running_projector(servers, projections=(tally(),)):
+            await eventually(partial(read.fetchval, indexed, whole))
+        await log.execute("UPDATE log.event SET position = 1 WHERE tenant_id = $1 AND position = 1001", broken)
+    await read.close()
+    await log.close()
