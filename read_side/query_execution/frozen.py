@@ -65,7 +65,8 @@ def asked_as_of(request: QueryRequest) -> AsOf | None:
         InvalidError: it is neither a position nor a time.
     """
     query_string: bytes = request.scope["query_string"]
-    if AS_OF.encode() not in query_string or not request.route_handler.opt.get(AS_OF):
+    may_be_asked = AS_OF.encode() in query_string or b"%" in query_string  # a name may be percent-encoded, too
+    if not may_be_asked or not request.route_handler.opt.get(AS_OF):
         return None
     text = dict(parse_qsl(query_string.decode("ascii"), keep_blank_values=True)).get(AS_OF)
     try:

@@ -37,6 +37,7 @@ async def test_views_are_read_as_of_a_position(house: House, shop: Visitor, tmp_
     second = await shop.post("/orders", order(location, (edition, 2)))
     good(await shop.post(f"/orders/{order_id}/cancellation", {"reason": "a test"}))
     assert problem(await shop.get(f"/orders?as_of={then}")) == (404, "snapshot_unknown")
+    assert problem(await shop.get(f"/orders?as%5Fof={then}")) == (404, "snapshot_unknown")
 
     snapshot = await frozen(shop, ["order_list", "order_detail", "kpis", "store_counts"], then)
     assert (snapshot["position"], snapshot["progress"]) == (then, 1.0)
@@ -65,6 +66,7 @@ async def test_views_are_read_as_of_a_position(house: House, shop: Visitor, tmp_
     admin = await asyncpg.connect(house.servers.read_admin_url)
     await admin.execute("UPDATE projection.frozen_build SET expires_at = now() WHERE tenant_id = $1", shop.tenant.id)
     assert problem(await shop.get(f"/orders?as_of={then}")) == (404, "snapshot_unknown")
+    assert problem(await shop.get(f"/orders?as%5Fof={then}")) == (404, "snapshot_unknown")
     frozen_rows = "SELECT count(*) FROM projection.checkpoint WHERE tenant_id = $1 AND mode = 'frozen'"
     await admin.execute("UPDATE read.snapshots__v1 SET expires_at = now() WHERE tenant_id = $1", shop.tenant.id)
     await eventually(lambda: admin.fetchval(frozen_rows, shop.tenant.id), lambda left: left == 0)
