@@ -192,6 +192,7 @@ class ShortWay:
             or headers.has_repeated
             or headers.get(b"accept") not in _JSON_ACCEPTS
             or b"shelfwise-min-position" in headers
+            or headers.get(b"if-none-match") == b"*"
         ):
             return None
         principal = self._authentication.remembered(authorization)

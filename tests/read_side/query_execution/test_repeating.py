@@ -185,6 +185,13 @@ async def test_freshness_that_is_asked_for_goes_the_long_way(api: Api) -> None:
     assert there.status_code == 200
 
 
+async def test_whether_there_is_anything_goes_the_long_way(api: Api) -> None:
+    """`If-None-Match: *` names no entity tag: there is something, so nothing is sent, whoever asks how often."""
+    key, entity = await _open(api)
+    await _repeat(api, entity, key)
+    assert (await api.get(entity, key, If_None_Match="*")).status_code == 304
+
+
 async def test_no_more_questions_are_remembered_than_the_bound(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one not asked for longest goes first."""
     monkeypatch.setattr(repeating, "MAX_QUESTIONS", 2)
