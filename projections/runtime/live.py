@@ -137,6 +137,8 @@ class LiveRounds:
         return {shard.number: shard for shard in [*ready[first:], *ready[:first]]}
 
     def _start_lane(self, shards: dict[int, Shard], turn: Turn) -> None:
+        # At once, and not when the lane has its first turn: until then others would take what it was started for.
+        shards[shard_of(turn.tenant_id)].tenants.take_in_hand(turn)
         lane = asyncio.create_task(self._run_lane(shards, turn), name=f"backlog-{turn.tenant_id}")
         self._lanes.add(lane)
 
