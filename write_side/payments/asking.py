@@ -78,9 +78,12 @@ async def ask_what_is_due(asking: Asking) -> int:
         )
         for row in rows
     ]
-    async with asyncio.TaskGroup() as group:
-        for one in claimed:
-            group.create_task(_ask(asking, one))
+    # One that fails cancels none of the others: what a provider is being asked would be unknown for a whole lease.
+    found = await asyncio.gather(*(_ask(asking, one) for one in claimed), return_exceptions=True)
+    failures = [one for one in found if isinstance(one, Exception)]
+    if failures:
+        message = "some operations could not be asked about"
+        raise ExceptionGroup(message, failures)
     return len(claimed)
 
 

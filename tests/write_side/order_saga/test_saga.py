@@ -1,6 +1,7 @@
 """An order that is paid first ends paid and handed over, or fully undone: whatever the provider says or not."""
 
 from collections.abc import AsyncIterator
+from enum import StrEnum
 from functools import partial
 
 import asyncpg
@@ -11,6 +12,7 @@ from shared_kernel.database.transactions import transaction
 from tests.builders.paying import PRICE_MINOR, PaidStore, open_paid_store
 from tests.builders.sandbox import DECLINED
 from tests.servers import Servers
+from write_side.command_execution.errors import OutcomeUnknownError
 from write_side.order_saga.errors import SagaNotWaiting
 from write_side.order_saga.operating import resolve_saga, retry_saga
 from write_side.order_saga.runtime import SagaRuntime
@@ -19,6 +21,7 @@ from write_side.orders.errors import OrderAwaitsPayment
 from write_side.orders.returning import return_from_order
 from write_side.payments import repository as payments
 from write_side.payments.asking import ask_what_is_due
+from write_side.payments.fault_points import OperationPoint
 from write_side.payments.model import operation_id
 
 
@@ -98,6 +101,23 @@ async def test_nobody_asks_for_money_while_it_is_decided_that_nobody_has(store: 
         assert await ask_what_is_due(store.asking()) == 0
     assert await store.at_provider(order) == []
     assert await ask_what_is_due(store.asking()) == 1
+
+
+async def test_an_operation_that_fails_leaves_those_beside_it_alone(store: PaidStore) -> None:
+    """What the provider is being asked for others is kept as soon as it answers, not when their lease is over."""
+    orders = [await store.order(), await store.order()]
+    await store.hear()
+    await SagaRuntime(store.asking(), store.times).advance_what_is_due()
+    await store.sandbox.misbehave("delay", on="authorize", seconds=0.3)
+    failing = [OutcomeUnknownError()]
+
+    def fail_once(point: StrEnum) -> None:
+        if point == OperationPoint.AUTHORIZE_CALLED and failing:
+            raise failing.pop()
+
+    with pytest.raises(ExceptionGroup):
+        await ask_what_is_due(store.asking(reach=fail_once))
+    assert sorted([(await store.standing(order)).payment for order in orders]) == ["authorized", "requested"]
 
 
 async def test_what_nobody_collects_is_undone_in_time(store: PaidStore) -> None:
