@@ -70,13 +70,13 @@ class ReactionsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     write_database_url: str
     redis_url: str
+    secret_key: str
+    """What the secrets of webhooks are derived from: without it, anybody could sign."""
     read_database_url: str = ""
     """Where views find who customers are; empty: they show no names."""
     mail_url: str = ""
     """`smtp://…`, `smtps://…` or `file:///folder`; empty: mail is only noted in the log."""
     mail_from: str = "noreply@localhost"
-    secret_key: str = ""
-    """What the secrets of webhooks are derived from."""
     webhooks_allow_loopback: bool = False
     """Whether receivers on this machine, without TLS, are accepted: for development."""
     probe_port: int = 9101

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from shared_kernel.access.roles import Role
+from shared_kernel.settings import SettingsError, read_settings
 from tests.builders.reacting import running_reactions
 from tests.builders.receiving import Receiver, receiver
 from tests.builders.write_api import WriteApi, made, open_write_api, order, shelf
@@ -24,6 +25,7 @@ from write_side.webhooks.public_events import PUBLIC_TYPES
 from write_side.webhooks.schedule import RETRY_SECONDS, delay_seconds
 from write_side.webhooks.sending import Sender
 from write_side.webhooks.signing import WebhookRules
+from write_side.worker import ReactionsSettings
 
 SCHEDULE = (0.1, 0.1, 0.1)
 DELIVERIES = "SELECT status, attempts, type FROM write.webhook_delivery ORDER BY position"
@@ -83,6 +85,13 @@ async def shop(servers: Servers) -> AsyncIterator[Shop]:
 
 async def _count(target: Receiver) -> int:
     return len(target.received)
+
+
+def test_nothing_is_signed_with_what_anybody_can_derive() -> None:
+    """A worker that was not told the installation's secret does not start."""
+    variables = {f"SHELFWISE_{name}_URL": "x" for name in ("WRITE_DATABASE", "REDIS")}
+    with pytest.raises(SettingsError, match="SHELFWISE_SECRET_KEY"):
+        read_settings(ReactionsSettings, variables)
 
 
 def test_the_contract_names_the_public_types() -> None:
