@@ -70,7 +70,10 @@ class FileMailer:
 
 
 class SmtpMailer:
-    """Submits mail to a server: `smtp://` with STARTTLS where the server offers it, `smtps://` within TLS."""
+    """Submits mail to a server: `smtp://` with STARTTLS where it offers that, `smtps://` within TLS.
+
+    A password is sent within TLS only.
+    """
 
     def __init__(self, parts: SplitResult) -> None:
         self._parts = parts
@@ -98,10 +101,14 @@ class SmtpMailer:
             server = smtplib.SMTP(host, self._parts.port or _SUBMISSION_PORT, timeout=_TIMEOUT_SECONDS)
         try:
             server.ehlo()
-            if self._parts.scheme == "smtp" and server.has_extn("starttls"):
+            is_secret = self._parts.scheme == "smtps"
+            if not is_secret and server.has_extn("starttls"):
                 server.starttls(context=tls)
                 server.ehlo()
+                is_secret = True
             if self._parts.username:
+                if not is_secret:  # also where somebody in between has taken STARTTLS out of the server's answer
+                    raise MailUnavailableError("password_in_clear")
                 server.login(unquote(self._parts.username), unquote(self._parts.password or ""))
             server.send_message(mail)
         finally:

@@ -15,7 +15,7 @@ import pytest
 from tests.builders.reacting import running_reactions
 from tests.builders.write_api import WriteApi, made, order, shelf
 from tests.eventually import eventually
-from write_side.mail.mailers import FileMailer, LogMailer, SmtpMailer, mailer_of
+from write_side.mail.mailers import FileMailer, LogMailer, MailUnavailableError, SmtpMailer, mailer_of
 from write_side.mail.noting import MAIL
 from write_side.mail.sending import MailDelivery
 
@@ -62,13 +62,19 @@ class Smtp:
         self.code = code
         self.code_of_sender = 250
         self.taken: list[bytes] = []
+        self.verbs: list[bytes] = []
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One session."""
         writer.write(b"220 here\r\n")
         while line := await reader.readline():
             verb = line[:4].upper()
-            if verb == b"RCPT":
+            self.verbs.append(verb)
+            if verb == b"EHLO":
+                writer.write(b"250-here\r\n250 AUTH PLAIN\r\n")
+            elif verb == b"AUTH":
+                writer.write(b"235 come in\r\n")
+            elif verb == b"RCPT":
                 writer.write(b"%d told\r\n" % self.code)
             elif verb == b"MAIL":
                 writer.write(b"%d told\r\n" % self.code_of_sender)
@@ -155,6 +161,18 @@ async def test_a_mail_that_fails_has_none_of_those_beside_it_sent_twice(write_ap
 
 async def _returned(seen: list[str]) -> list[str]:
     return seen
+
+
+async def test_a_password_is_never_sent_in_clear() -> None:
+    """Not to a server that asks for it, and takes it, without TLS."""
+    async with smtp(250) as (server, url):
+        mail = EmailMessage()
+        mail["From"], mail["To"] = "books@store.example", "emilie@yonville.example"
+        with pytest.raises(MailUnavailableError, match="password_in_clear"):
+            await mailer_of(url.replace("//", "//user:word@")).carry(mail)
+        await mailer_of(url).carry(mail)
+        assert b"AUTH" not in server.verbs
+        assert len(server.taken) == 1
 
 
 def test_a_setting_names_a_mailer() -> None:
