@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from shared_kernel.database.transactions import transaction
 from shared_kernel.errors import ConflictError
 from shared_kernel.identifiers import new_id
 from shared_kernel.money import Money
@@ -18,6 +19,7 @@ from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.inventory.commands import ReceiptLine, ReceiveStock, TransferLine, TransferStock
 from write_side.inventory.errors import InsufficientStock
 from write_side.inventory.handlers import receive_stock, transfer_stock
+from write_side.inventory.holds import repository
 from write_side.inventory.holds.commands import CancelHold, HoldDecided, PlaceHold, PlaceSpecialOrder
 from write_side.inventory.holds.errors import HoldAlreadyEnded, HoldNotFound, HoldNotReady, InvalidHold
 from write_side.inventory.holds.handlers import cancel_hold, place_hold, place_special_order
@@ -161,6 +163,19 @@ def _delivery(location_id: UUID, edition_id: UUID, quantity: int) -> ReceiveStoc
 async def _hold(write_side: WriteSide, location_id: UUID, edition_id: UUID, quantity: int) -> HoldDecided:
     command = PlaceHold(location_id=location_id, edition_id=edition_id, quantity=quantity)
     return (await write_side.run(partial(place_hold, command))).read(HoldDecided)
+
+
+async def test_no_more_are_looked_at_than_can_be_served(write_side: WriteSide) -> None:
+    """However many wait: of three, the first, for one copy."""
+    shop, emma = await _shelf(write_side, copies=0)
+    waiting = [await _special_order(write_side, shop, emma, 2) for _ in range(3)]
+    tenant_id = write_side.tenant.id
+    async with transaction(write_side.pool, tenant_id=tenant_id) as connection:
+        stock = await repository.lock_account(connection, tenant_id, waiting[0].id)
+        assert stock is not None
+        arrived = msgspec.structs.replace(stock, on_hand=1)
+        found = await repository.waiting_at(connection, tenant_id, [arrived])
+    assert [hold.hold_id for hold in found] == [waiting[0].id]
 
 
 async def _special_order(write_side: WriteSide, location_id: UUID, edition_id: UUID, quantity: int) -> HoldDecided:

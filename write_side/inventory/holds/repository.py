@@ -19,11 +19,15 @@ WHERE h.tenant_id = $1 AND h.hold_id = $2 FOR NO KEY UPDATE OF s
 """
 _COLUMNS = "h.hold_id, h.version, h.kind, h.status, h.location_id, h.edition_id, h.quantity, h.allocated"
 _LOAD = f"SELECT {_COLUMNS} FROM write.hold h WHERE h.tenant_id = $1 AND h.hold_id = ANY($2::uuid[])"  # noqa: S608 - a constant
+# Each of them gets one copy at least, so no more can be served than there are copies, however many wait.
 _WAITING = f"""
 SELECT {_COLUMNS}
-FROM unnest($2::uuid[], $3::uuid[]) AS place(location_id, edition_id)
-JOIN write.hold h ON h.tenant_id = $1 AND h.status = 'waiting'
-    AND h.location_id = place.location_id AND h.edition_id = place.edition_id
+FROM unnest($2::uuid[], $3::uuid[], $4::int[]) AS place(location_id, edition_id, free)
+CROSS JOIN LATERAL (
+    SELECT * FROM write.hold w WHERE w.tenant_id = $1 AND w.status = 'waiting'
+        AND w.location_id = place.location_id AND w.edition_id = place.edition_id
+    ORDER BY w.placed_at, w.hold_id LIMIT place.free
+) AS h
 ORDER BY h.placed_at, h.hold_id
 """  # noqa: S608 - the same
 _ADD = """
@@ -61,9 +65,10 @@ async def load(connection: Connection, tenant_id: UUID, hold_ids: Collection[UUI
 
 
 async def waiting_at(connection: Connection, tenant_id: UUID, stocks: Sequence[Stock]) -> list[Hold]:
-    """Who waits for copies of these accounts, the longest first."""
+    """Who waits for the free copies of these accounts and can have some, the longest first."""
     places = [stock.location_id for stock in stocks], [stock.edition_id for stock in stocks]
-    return [_hold(row) for row in await connection.fetch(_WAITING, tenant_id, *places)]
+    free = [stock.available for stock in stocks]
+    return [_hold(row) for row in await connection.fetch(_WAITING, tenant_id, *places, free)]
 
 
 async def add(connection: Connection, tenant_id: UUID, hold: Hold, *, placed_at: datetime) -> None:
