@@ -54,7 +54,7 @@ def test_both_sides_answer_on_one_port_and_end_with_ctrl_c(servers: Servers, tmp
         assert (status, [one["name"] for one in listed["data"]]) == (200, ["Quay"])
         assert {one["ok"] for one in shelfwise.answer("doctor")["checks"]} == {True}
         family = children_of(up.process.pid)
-        assert len(family) == 4
+        assert len(family) == 5, "API, two projectors, reactions, sandbox provider"
         assert up.end() == 0
         wait_until_gone(family)
 
@@ -101,13 +101,13 @@ async def test_a_killed_child_comes_back(servers: Servers, tmp_path: Path) -> No
 
 
 def test_kill_9_leaves_no_process_behind(reachable_folder: Path) -> None:
-    """The API, both workers, PostgreSQL and Valkey all end when `up` is gone without a word."""
+    """The API, both workers, the sandbox provider, PostgreSQL and Valkey all end when `up` is gone without a word."""
     shelfwise = CommandLine(reachable_folder / "data", {})
     with shelfwise.up() as up:
         ours = [up.process.pid, *children_of(up.process.pid)]
         keeper = _keeper_of(reachable_folder)
         keepers_servers = children_of(keeper)
-        assert (len(ours), len(keepers_servers)) == (4, 2)
+        assert (len(ours), len(keepers_servers)) == (5, 2)
         family = [*ours, keeper, *keepers_servers]
         os.kill(up.process.pid, signal.SIGKILL)
         wait_until_gone(family, within_seconds=40)
