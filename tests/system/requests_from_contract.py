@@ -14,7 +14,15 @@ from tests.system.shops import Visitor, good, order, position
 Ids = Mapping[str, str]
 """By the name that the contract gives them: `edition_id`, `location_id`, `order_id`, `line_id`."""
 
-_TEXTS: Final = {"currency": "GBP", "language": "en", "published_on": "1815", "tax_class": "zero", "isbn13": None}
+_TEXTS: Final = {
+    "currency": "GBP",
+    "language": "en",
+    "published_on": "1815",
+    "tax_class": "zero",
+    "isbn13": None,
+    "command": "place_order",
+    "url": "https://receiver.example/shelfwise",
+}
 _numbers = count(1)
 
 
@@ -159,7 +167,7 @@ def _example(schema: Mapping[str, Any], name: str, ids: Ids) -> Any:  # noqa: AN
 def _object(found: Mapping[str, Any], ids: Ids) -> dict[str, Any]:
     wanted = {
         member: inner
-        for member, inner in found["properties"].items()
+        for member, inner in found.get("properties", {}).items()
         if member in found.get("required", ()) or set(_id_names(inner, member)) or member == "sku"
     }
     return {member: _example(inner, member, ids) for member, inner in wanted.items()}
