@@ -14,6 +14,7 @@ import msgspec
 
 from shared_kernel.clock import Clock, system_clock
 from shared_kernel.database.pool import Connection, Pool
+from shared_kernel.database.transactions import lent
 
 SEEN_SECONDS: Final = 5.0
 """A projector whose heartbeat is older does not count: live ones beat every second."""
@@ -146,12 +147,12 @@ async def look(
         clock: for the age of events.
 
     Raises:
-        TimeoutError, OSError, asyncpg errors: a database did not answer.
+        DatabaseUnavailableError, TimeoutError, OSError, asyncpg errors: a database did not answer.
     """
-    async with asyncio.timeout(within_seconds), read_pool.acquire() as read:
+    async with asyncio.timeout(within_seconds), lent(read_pool) as read:
         if write_pool is None:
             return await _seen_without_log(read, versions, tenant_id)
-        async with write_pool.acquire() as write:
+        async with lent(write_pool) as write:
             return await _seen(write, read, versions, tenant_id=tenant_id, clock=clock)
 
 
@@ -159,13 +160,14 @@ async def look_at_sizes(write_pool: Pool | None, read_pool: Pool) -> tuple[Sizes
     """How large either database is; dearer than `look`, and wanted less often.
 
     Raises:
-        TimeoutError, OSError, asyncpg errors: a database did not answer.
+        DatabaseUnavailableError, TimeoutError, OSError, asyncpg errors: a database did not answer.
     """
     found = []
     async with asyncio.timeout(LOOK_SECONDS):
         for database, pool in (("write", write_pool), ("read", read_pool)):
             if pool is not None:
-                found.append(Sizes(database=database, **dict(await pool.fetchrow(_SIZES[database]))))
+                async with lent(pool) as connection:
+                    found.append(Sizes(database=database, **dict(await connection.fetchrow(_SIZES[database]))))
     return tuple(found)
 
 
