@@ -125,7 +125,8 @@ async def verify(servers: Servers, projections: Sequence[AnyProjection] = PROJEC
 async def assert_identical(servers: Servers, projections: Sequence[AnyProjection] = PROJECTIONS) -> None:
     """No projection differs from its log in any row."""
     found = await verify(servers, projections)
-    assert [one.differences for one in found if not one.identical] == []
+    differing = {one.name: one.differences for one in found if not one.identical}
+    assert not differing, differing
 
 
 async def projected(

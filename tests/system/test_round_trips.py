@@ -87,7 +87,7 @@ WRITES: Final[Mapping[str, tuple[int, int]]] = {
     "cancel_order": TWO_STEPS,
     "return_from_order": TWO_STEPS,
     "return_goods": TWO_STEPS,
-    "create_webhook": COMMAND,
+    "create_webhook": TWO_STEPS,
     "show_webhook_secret": INSERT,
     "rotate_webhook_secret": COMMAND,
     "disable_webhook": TWO_STEPS,

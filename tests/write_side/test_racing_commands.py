@@ -149,12 +149,12 @@ class Shop:
     async def take_back(self) -> None:
         """A copy or two of the line that `fulfil` is likeliest to have handed over."""
         order = self._random.choice(self._orders)
-        disposition = self._random.choice(get_args(Disposition))
-        line_id = order.lines[0].line_id
-        lines = (
-            ReturnedQuantity(line_id=line_id, quantity=self._few(2), disposition=disposition),
-            ReturnedQuantity(line_id=line_id, quantity=1),
+        line = ReturnedQuantity(
+            line_id=order.lines[0].line_id,
+            quantity=self._few(2),
+            disposition=self._random.choice(get_args(Disposition)),
         )
+        lines = (line,)
         await self._run(partial(return_from_order, order.id, ReturnFromOrder(lines=lines)))
 
     async def take_in(self) -> None:
