@@ -169,10 +169,9 @@ class ShardDrain:
     async def _rebuild_step(self) -> bool:
         """One batch of what is being rebuilt, in turn with the live rounds; whether there is more to do at once."""
         tenants = self._shard.tenants.ids()
-        if not tenants or self._rebuild.seconds_until_allowed():
-            return False
-        building = await self._rebuild.next(tenants)
-        if building is None:
+        building = await self._rebuild.next(tenants) if tenants else None
+        # The way back folds nothing: no rate holds it up.
+        if building is None or (self._rebuild.seconds_until_allowed() and not building.is_return):
             return False
         async with self._parts.rebuild_turns, self._live.standing_still(self._shard):
             if await self._rebuild.step(building):

@@ -47,7 +47,7 @@ WHERE (r.id IS NOT NULL OR c.mode = 'building' AND NOT EXISTS (
         WHERE (q.kind, q.state, q.name, q.version, q.to_build) = ('rebuild', 'running', c.name, c.version, c.build)))
     AND c.mode IN ('building', 'returning') AND NOT c.paused AND c.tenant_id = ANY($1::uuid[])
     AND (c.name, c.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
-ORDER BY r.requested_at, c.tenant_id LIMIT 1
+ORDER BY c.mode = 'building', r.requested_at, c.tenant_id LIMIT 1
 """
 _COUNT = "UPDATE projection.request SET events = events + $2 WHERE id = $1"
 _ACTIVE = "SELECT build FROM read.active_build WHERE (tenant_id, name, version) = ($1, $2, $3)"
@@ -109,7 +109,7 @@ class Rebuild:
         return max(0.0, self._not_before - time.monotonic())
 
     async def next(self, tenants: Iterable[UUID]) -> Building | None:
-        """What to go on with, the oldest request first; None when there is nothing to be rebuilt here now."""
+        """What to go on with, ways back first, then the oldest request; None when nothing is to be turned here now."""
         now = time.monotonic()
         self._rests_until = {tenant: until for tenant, until in self._rests_until.items() if until > now}
         awake = [tenant for tenant in tenants if tenant not in self._rests_until]
