@@ -10,7 +10,7 @@ from redis.asyncio import ConnectionPool
 
 from operations.servers.installation import Installation
 from shared_kernel.access.revocations import RevocationMessages
-from shared_kernel.database.pool import KEYED_LOOK_UPS, Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import KEYED_LOOK_UPS, OpeningPool, Pool, PoolSettings, build_pool
 from shared_kernel.database.roles import DatabaseRole, url_as
 from shared_kernel.doorbell import RedisDoorbell, decode_job, encode_job
 from shared_kernel.redis.errors import RedisUnavailable
@@ -68,7 +68,7 @@ async def in_house(installation: Installation) -> AsyncIterator[InHouse]:
         )
 
 
-def pool_as(role: DatabaseRole, installation: Installation, *, read: bool, size: int = 4) -> Pool:
+def pool_as(role: DatabaseRole, installation: Installation, *, read: bool, size: int = 4) -> OpeningPool:
     """A pool on one of the two databases, logged in as one role.
 
     Args:

@@ -46,7 +46,7 @@ from projections.runtime.retiring import GRACE_SECONDS
 from projections.runtime.shards import shard_keeper
 from projections.runtime.skipping import Skips
 from projections.runtime.statistics import Statistics
-from shared_kernel.database.pool import KEYED_LOOK_UPS, Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import KEYED_LOOK_UPS, OpeningPool, PoolSettings, build_pool
 from shared_kernel.http.health import Check, Health
 from shared_kernel.http.probe import serve_probe
 from shared_kernel.identifiers import new_id
@@ -243,7 +243,7 @@ def _checks(parts: ProjectorParts) -> list[Check]:
     ]
 
 
-def _pool(settings: ProjectorSettings, url: str, worker_id: UUID) -> Pool:
+def _pool(settings: ProjectorSettings, url: str, worker_id: UUID) -> OpeningPool:
     bounds = PoolSettings(
         application_name=session_name(worker_id),
         max_size=_POOL_SIZE,

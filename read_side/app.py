@@ -28,7 +28,7 @@ from shared_kernel.access.principals import Principal, PrincipalCache
 from shared_kernel.access.revocations import Revocations
 from shared_kernel.background import beside
 from shared_kernel.clock import Clock, system_clock
-from shared_kernel.database.pool import Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import OpeningPool, Pool, PoolSettings, build_pool
 from shared_kernel.http.app_factory import Application, build_app
 from shared_kernel.http.authentication import Authentication
 from shared_kernel.http.cors import IsKnownOrigin
@@ -242,7 +242,7 @@ def _health(running: _Running) -> Health:
     )
 
 
-def _pool(url: str, size: int) -> Pool:
+def _pool(url: str, size: int) -> OpeningPool:
     # No connection of its own accord: the process starts, and says that it is not ready, while a database is away.
     return build_pool(url, PoolSettings(application_name="shelfwise-read-api", min_size=0, max_size=size))
 

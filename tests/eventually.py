@@ -12,7 +12,7 @@ _LONGEST_PAUSE_SECONDS = 0.2
 
 
 async def eventually(
-    look: Callable[[], Awaitable[ResultT]], holds: Callable[[ResultT], bool] = bool, *, within_seconds: float = 20.0
+    look: Callable[[], Awaitable[ResultT]], holds: Callable[[ResultT], bool] = bool, *, within_seconds: float = 60.0
 ) -> ResultT:
     """What `look` gives once it `holds`.
 

@@ -18,7 +18,7 @@ from shared_kernel.access.principals import Principal, PrincipalCache
 from shared_kernel.access.revocations import Revocations
 from shared_kernel.background import beside
 from shared_kernel.clock import Clock, system_clock
-from shared_kernel.database.pool import KEYED_LOOK_UPS, Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import KEYED_LOOK_UPS, OpeningPool, Pool, PoolSettings, build_pool
 from shared_kernel.doorbell import Doorbell, RedisDoorbell, decode_job, encode_job
 from shared_kernel.http.app_factory import Application, build_app
 from shared_kernel.http.authentication import Authentication
@@ -208,7 +208,7 @@ def _health(running: Running[WriteApiParts]) -> Health:
     return Health([Check(name="write_database", run=database)])
 
 
-def _pool(settings: WriteApiSettings) -> Pool:
+def _pool(settings: WriteApiSettings) -> OpeningPool:
     # No connection of its own accord: the process starts, and says that it is not ready, while the database is away.
     pool_settings = PoolSettings(
         application_name="shelfwise-write-api", min_size=0, max_size=settings.write_pool_size, planner=KEYED_LOOK_UPS

@@ -18,7 +18,7 @@ import uvloop
 from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool
 
-from shared_kernel.database.pool import KEYED_LOOK_UPS, Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import KEYED_LOOK_UPS, OpeningPool, Pool, PoolSettings, build_pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.doorbell import RedisDoorbell, decode_job, encode_job
 from shared_kernel.http.health import Check, Health
@@ -227,7 +227,7 @@ def _checks(parts: ReactionsParts) -> list[Check]:
     ]
 
 
-def _pool(settings: ReactionsSettings, worker_id: UUID) -> Pool:
+def _pool(settings: ReactionsSettings, worker_id: UUID) -> OpeningPool:
     bounds = PoolSettings(
         application_name=LEASES.session_name(worker_id),
         max_size=_POOL_SIZE,

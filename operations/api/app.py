@@ -27,7 +27,7 @@ from operations.projecting.overview import look_over
 from shared_kernel.access.principals import Principal, PrincipalCache
 from shared_kernel.access.revocations import RevocationMessages, Revocations
 from shared_kernel.background import beside
-from shared_kernel.database.pool import Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import OpeningPool, Pool, PoolSettings, build_pool
 from shared_kernel.doorbell import RedisDoorbell, decode_job, encode_job
 from shared_kernel.http.app_factory import Application, build_app
 from shared_kernel.http.authentication import Authentication
@@ -146,7 +146,7 @@ def _health(desk: Callable[[], Desk], draining: Draining) -> Health:
     return Health([Check(name="write_database", run=write_database)], draining=draining)
 
 
-def _pool(url: str) -> Pool:
+def _pool(url: str) -> OpeningPool:
     # No connection of its own accord: the process starts, and says that it is not ready, while the database is away.
     return build_pool(url, PoolSettings(application_name="shelfwise-operations", min_size=0, max_size=_POOL_SIZE))
 

@@ -1,13 +1,18 @@
 """Connection pools whose every wait has a bound."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
 import asyncpg
 import msgspec
+import structlog
 
 Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 Pool: TypeAlias = asyncpg.Pool
+OpeningPool: TypeAlias = AbstractAsyncContextManager[Pool]
+"""What `async with` makes a pool of."""
 
 
 KEYED_LOOK_UPS: Mapping[str, str] = {"enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": "off"}
@@ -37,12 +42,19 @@ _LONGEST_STATEMENT = 131_072
 """Bytes; the projector's statements over all views are several times the 15 kB that asyncpg would prepare once."""
 
 
+_log = structlog.get_logger(component="database")
+_CLOSING_SECONDS = 3.0
+"""For the server to say good-bye; one that hangs must not hold up the end of a process, which ten seconds later is
+killed by whoever asked it to end."""
+
+
 async def _keep_session(_connection: Connection) -> None:
     """No reset query at release: all session state here is SET LOCAL, which ends with its transaction."""
 
 
-def build_pool(url: str, settings: PoolSettings) -> Pool:
-    """A pool that connects when entered (`async with`), never before.
+@asynccontextmanager
+async def build_pool(url: str, settings: PoolSettings) -> AsyncIterator[Pool]:
+    """A pool that connects when entered (`async with`), never before, and ends in time whatever its database does.
 
     Args:
         url: `postgresql://role:password@host:port/database`.
@@ -53,7 +65,7 @@ def build_pool(url: str, settings: PoolSettings) -> Pool:
         "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_seconds,
         "lock_timeout": settings.lock_timeout_seconds,
     }
-    return asyncpg.create_pool(
+    pool = await asyncpg.create_pool(
         url,
         min_size=settings.min_size,
         max_size=settings.max_size,
@@ -69,3 +81,16 @@ def build_pool(url: str, settings: PoolSettings) -> Pool:
             **{name: str(int(seconds * 1000)) for name, seconds in milliseconds.items()},
         },
     )
+    try:
+        yield pool
+    finally:
+        await _close(pool, settings.application_name)
+
+
+async def _close(pool: Pool, application_name: str) -> None:
+    try:
+        async with asyncio.timeout(_CLOSING_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        # Interrupted, it has cut its connections off; their transactions end with them.
+        _log.warning("pool_cut_off", pool=application_name)

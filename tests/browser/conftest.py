@@ -33,7 +33,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     async def post(self, path: str, body: object, *, key: str) -> Any:  # noqa: ANN401 - JSON
         """A store's command that succeeds: its `data`."""
         headers = {"Authorization": f"Bearer {self.owner_key}", "Idempotency-Key": key}
-        async with httpx.AsyncClient(timeout=10) as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             answer = await client.post(f"{self.url}/api/v1{path}", json=body, headers=headers)
         assert answer.status_code in {200, 201}, answer.text
         return answer.json()["data"]

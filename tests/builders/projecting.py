@@ -31,7 +31,7 @@ AnyProjection = Projection[Any]  # Any: projections of every row type
 
 LEASE_SECONDS = 1.0
 """Short, so that a shard is taken over within a test's patience."""
-_STOP_TIMEOUT_SECONDS = 20.0
+_STOP_TIMEOUT_SECONDS = 60.0
 
 
 def projector_settings(servers: Servers, **changes: object) -> ProjectorSettings:

@@ -24,7 +24,7 @@ from write_side.reactions.working import Work
 from write_side.worker import ReactionsSettings, Subscribers, run_reactions
 
 LEASE_SECONDS = 1.0
-_STOP_TIMEOUT_SECONDS = 20.0
+_STOP_TIMEOUT_SECONDS = 60.0
 
 
 def nothing(_order: OrderPlaced) -> None:

@@ -19,7 +19,7 @@ KEY = "sk_sandbox_of_the_tests"
 CALLBACK_SECRET = "whsec_of_the_tests"  # noqa: S105 - of a sandbox
 VISA = "pm_card_visa"
 DECLINED = "pm_card_chargeDeclined"
-_END_TIMEOUT_SECONDS = 10.0
+_END_TIMEOUT_SECONDS = 30.0
 
 
 class ProviderIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +107,7 @@ async def open_sandbox(*, callback_url: str = "") -> AsyncIterator[Sandbox]:
         ledger = Path(folder) / "ledger.sqlite"
         with sandbox_process(port, ledger, callback_url=callback_url):
             async with httpx.AsyncClient(headers=headers, timeout=5, trust_env=False) as client:
-                await eventually(lambda: _is_ready(client, port), bool, within_seconds=20)
+                await eventually(lambda: _is_ready(client, port), bool, within_seconds=60)
                 yield Sandbox(port=port, client=client)
 
 

@@ -169,7 +169,7 @@ def _start(
 
 
 async def _all_ready(started: list[Deployable]) -> None:
-    async with httpx.AsyncClient(timeout=5) as client:
+    async with httpx.AsyncClient(timeout=30) as client:
 
         async def unready() -> dict[str, str]:
             return {one.name: _state(one) for one in started if not await _is_ready(client, one)}

@@ -17,7 +17,7 @@ from tests.builders.projecting import projector_settings
 from tests.eventually import eventually
 from tests.servers import Servers
 
-_END_TIMEOUT_SECONDS = 10.0
+_END_TIMEOUT_SECONDS = 30.0
 
 
 @contextmanager

@@ -144,7 +144,7 @@ class Visitor:
 @asynccontextmanager
 async def open_shop(house: House, role: Role = Role.OWNER) -> AsyncIterator[Visitor]:
     """A new store and its owner, whom both sides know by the time the block begins."""
-    async with httpx.AsyncClient(timeout=20, limits=httpx.Limits(max_connections=60)) as client:
+    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=60)) as client:
         async with inside(house.servers) as administration:
             tenant = await administration.open_store()
             key = await administration.issue_key(tenant, role)

@@ -36,7 +36,7 @@ async def test_a_poison_event_blocks_only_its_key_and_heals_in_order(servers: Se
         return [row["state"] for row in await admin.fetch("SELECT state FROM projection.parked_key")]
 
     with worker(servers, "failing", "poison"):
-        await eventually(dead, lambda states: states == ["dead"], within_seconds=40)
+        await eventually(dead, lambda states: states == ["dead"], within_seconds=60)
         await eventually(lambda: tallies(admin, TWO), lambda rows: len(rows) == 2 and rows[1][1] == 3)
         orders = "SELECT count(*) FROM read.order_list__v1"
         await eventually(lambda: admin.fetchval(orders), lambda shown: shown == 8)

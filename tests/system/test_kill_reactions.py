@@ -74,7 +74,7 @@ async def test_killed_at_every_step_of_a_delivery_a_receiver_hears_of_everything
             return ["missing"] * (len(numbers) - len(rows)) + [row["status"] for row in rows if row[0] != "delivered"]
 
         with reacting(servers, TELLING):
-            await eventually(undelivered, lambda left: not left, within_seconds=30)
+            await eventually(undelivered, lambda left: not left, within_seconds=60)
         told = {one.id: msgspec.json.decode(one.body)["data"]["number"] for one in target.received}
         assert sorted(told.values()) == sorted(numbers)
         assert len(target.received) - len(told) <= len(DeliveryPoint)

@@ -93,7 +93,7 @@ async def test_an_event_that_kills_its_worker_is_found_and_parked(servers: Serve
     deaths = 0
     while not await is_parked(admin):
         with worker(servers, "poisoned", "deadly", lease_seconds=LEASE_SECONDS) as process:
-            await eventually(lambda: is_parked_or_dead(admin, process), within_seconds=30)
+            await eventually(lambda: is_parked_or_dead(admin, process), within_seconds=60)
             deaths += process.poll() is not None
         assert deaths < 8, "the deadly event was not found"
     found = await admin.fetch(

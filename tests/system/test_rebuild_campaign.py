@@ -51,7 +51,7 @@ async def rebuild_under_fire(servers: Servers, *, events: int, seed: int, within
             await admin.execute(_REQUEST, new_id(), name)
         for _ in range(_KILLS):
             with worker(servers, lease_seconds=_LEASE_SECONDS, rebuild_processes=2):
-                await eventually(lambda: admin.fetchval(_BEGUN), bool, within_seconds=20)
+                await eventually(lambda: admin.fetchval(_BEGUN), bool, within_seconds=60)
                 await asyncio.sleep(rng.uniform(0.1, 0.2 + events / 20_000))
             interrupted += await admin.fetchval(_LEFT) > 0
         with worker(servers, lease_seconds=_LEASE_SECONDS, rebuild_processes=2):

@@ -78,7 +78,7 @@ async def retired(read_admin: asyncpg.Connection) -> str:
     await read_admin.execute(_RETIRE, request_id, CHANGED, _NEW_VERSION)
     state = "SELECT state FROM projection.request WHERE id = $1"
     ended: str = await eventually(
-        lambda: read_admin.fetchval(state, request_id), lambda seen: seen in {"done", "failed"}, within_seconds=10
+        lambda: read_admin.fetchval(state, request_id), lambda seen: seen in {"done", "failed"}, within_seconds=60
     )
     return ended
 
@@ -96,7 +96,7 @@ async def test_two_releases_run_together(servers: Servers, read_admin: asyncpg.C
         with worker(servers, lease_seconds=_LEASE_SECONDS, projections_from=_NEXT):
             async with stores.growing(1):
                 first = await eventually(
-                    lambda: watch.shown(_NEW_VERSION), lambda shown: len(shown) == len(TENANTS), within_seconds=40
+                    lambda: watch.shown(_NEW_VERSION), lambda shown: len(shown) == len(TENANTS), within_seconds=60
                 )
             assert all(first[tenant] >= heads[tenant] for tenant in TENANTS)
             await stores.grow(5)

@@ -22,20 +22,20 @@ async def test_a_thawed_projector_changes_neither_tables_nor_cache(servers: Serv
     await stores.grow(5)
     admin = await asyncpg.connect(servers.read_admin_url)
     with worker(servers) as zombie:
-        await projected(servers, within_seconds=40)
+        await projected(servers, within_seconds=60)
         owner = await admin.fetchval("SELECT owner FROM projection.lease LIMIT 1")
         async with stores.growing(5):
             await eventually(lambda: batches_of(admin), lambda seen: seen > 20)
             os.kill(zombie.pid, signal.SIGSTOP)
         await stores.grow(5)
         async with running_projector(servers):
-            await projected(servers, within_seconds=40)
+            await projected(servers, within_seconds=60)
             await eventually(lambda: states_in_redis(servers), lambda seen: seen == len(TENANTS))
         before = await dump_read_database(servers), dump_redis(servers)
         # The overtaker has left; what is taken from it now would be the zombie's. It is to find every shard taken.
         await admin.execute("UPDATE projection.lease SET owner = $1, expires_at = 'infinity'", UUID(int=1))
         os.kill(zombie.pid, signal.SIGCONT)
-        await eventually(lambda: has_beaten(admin, owner), within_seconds=20)
+        await eventually(lambda: has_beaten(admin, owner), within_seconds=60)
         assert zombie.poll() is None
         after = await dump_read_database(servers), dump_redis(servers)
     await admin.close()

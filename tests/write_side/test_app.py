@@ -70,7 +70,7 @@ async def test_without_a_database_the_answer_is_503_and_readiness_is_red(servers
         async with running_client(app) as client:
             answer = await _locate(client, api)
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-            assert answer.elapsed.total_seconds() < 2
+            assert answer.elapsed.total_seconds() < 10
             assert (await client.get("/health/ready")).status_code == 503
             assert (await client.get("/health/live")).status_code == 200
 

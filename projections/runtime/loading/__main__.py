@@ -10,7 +10,7 @@ import uvloop
 from projections.named import projections_named
 from projections.runtime.catalog import Catalog
 from projections.runtime.loading.loader import Loader
-from shared_kernel.database.pool import Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import OpeningPool, PoolSettings, build_pool
 from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.process import die_with_parent
 from shared_kernel.settings import read_settings
@@ -45,7 +45,7 @@ async def run(settings: LoaderSettings) -> None:
             gc.collect()
 
 
-def _pool(url: str) -> Pool:
+def _pool(url: str) -> OpeningPool:
     return build_pool(
         url,
         PoolSettings(

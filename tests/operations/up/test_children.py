@@ -37,7 +37,7 @@ async def test_a_killed_child_is_started_again_and_ends_when_asked() -> None:
     second = await eventually(_pid_of(child), lambda pid: pid not in {None, first})
     assert second is not None
     await child.end()
-    await asyncio.wait_for(running, timeout=20)
+    await asyncio.wait_for(running, timeout=30)
     wait_until_gone([first, second])
 
 

@@ -180,9 +180,9 @@ async def test_projecting_goes_on_without_redis(servers: Servers, reachable_fold
             valkey.process.wait(10)
             log.place("b", [line(EMMA)], channel="web")
             await write_log(servers.write_admin_url, log.events[1:])
-            await projected(servers, projections=1, within_seconds=10)
+            await projected(servers, projections=1, within_seconds=60)
             with own_valkey(reachable_folder, preferred_port=port):
-                await eventually(lambda: seen(without), lambda found: found[0] == "2", within_seconds=15)
+                await eventually(lambda: seen(without), lambda found: found[0] == "2", within_seconds=60)
 
 
 async def seen(servers: Servers) -> tuple[str | None, list[bytes]]:
@@ -199,7 +199,7 @@ async def overtaken(runtime: Runtime) -> Lease:
         except KeyError:
             return None
 
-    lease = await eventually(take, lambda found: found is not None, within_seconds=5)
+    lease = await eventually(take, lambda found: found is not None, within_seconds=60)
     assert lease is not None
     return lease
 

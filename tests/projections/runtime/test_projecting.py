@@ -181,7 +181,7 @@ async def test_a_log_that_cannot_be_read_holds_up_its_own_store_alone(servers: S
             await eventually(
                 lambda: admin.fetch("SELECT position FROM projection.checkpoint ORDER BY position"),
                 lambda rows: [row["position"] for row in rows] == [1, 2, 2, 2, 2],
-                within_seconds=5,
+                within_seconds=60,
             )
         finally:
             await admin.close()

@@ -94,7 +94,7 @@ async def test_a_rollback_returns_to_what_was_kept_and_back_again(
         refused = await ask(read_admin, "rollback")
         await eventually(lambda: state(read_admin, refused), lambda seen: seen == "failed")
         await eventually(
-            lambda: read_admin.fetchval("SELECT to_regclass('read.tally__v1_b1') IS NULL"), bool, within_seconds=20
+            lambda: read_admin.fetchval("SELECT to_regclass('read.tally__v1_b1') IS NULL"), bool, within_seconds=60
         )
 
 

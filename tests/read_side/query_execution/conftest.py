@@ -112,4 +112,4 @@ async def _running(app: Application) -> AsyncIterator[None]:
         yield
     finally:
         ended.set()
-        await asyncio.wait_for(task, timeout=10)
+        await asyncio.wait_for(task, timeout=30)

@@ -28,7 +28,7 @@ async def test_a_wait_ends_when_redis_shows_the_position(api: Api) -> None:
     await api.shelf.project(tenant, [old, new], state(position=8, rows=2))
     assert not waiting.done()
     await api.shelf.write_through(tenant, state(position=8, rows=2))
-    answer = await asyncio.wait_for(waiting, timeout=5)
+    answer = await asyncio.wait_for(waiting, timeout=30)
 
     assert answer.status_code == 200
     assert answer.json()["meta"]["position"] == 8
@@ -45,7 +45,7 @@ async def test_a_wait_ends_when_the_table_shows_the_position_without_redis(api: 
     await _is_polling(api)
 
     await api.shelf.project(tenant, [a_book("Emma")], state(position=8, rows=1))
-    answer = await asyncio.wait_for(waiting, timeout=5)
+    answer = await asyncio.wait_for(waiting, timeout=30)
 
     assert answer.json()["data"]["books"] == 1
 
@@ -237,7 +237,7 @@ class TestCrowded:
 
         assert second.status_code == 503
         assert second.json()["code"] == "too_many_waiting"
-        assert (await asyncio.wait_for(first, timeout=5)).status_code == 200
+        assert (await asyncio.wait_for(first, timeout=30)).status_code == 200
 
 
 def _remaining(answer: httpx.Response) -> int:
@@ -247,6 +247,6 @@ def _remaining(answer: httpx.Response) -> int:
 async def _is_polling(api: Api) -> None:
     """Until the waiting request has looked more often than any other would; its connections are there already."""
     looks = api.redis.chunks + api.read_database.chunks
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while api.redis.chunks + api.read_database.chunks < looks + 12:
             await asyncio.sleep(0.005)

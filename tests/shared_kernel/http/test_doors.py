@@ -243,7 +243,7 @@ async def test_what_is_too_much_at_once_is_shed() -> None:
         return "done"
 
     store = SmallStore(handlers=[slow], door=DoorSettings(rate_limits=ROOMY, max_concurrent_requests=1))
-    async with store.client() as client, asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with store.client() as client, asyncio.timeout(30), asyncio.TaskGroup() as group:
         first = group.create_task(client.get("/slow"))
         await entered.wait()
         refused = await client.get("/slow")

@@ -40,7 +40,7 @@ async def test_positions_are_gapless_and_in_commit_order_whoever_began_first(wri
 
     sleeper = asyncio.create_task(write_side.run(slow))
     await reached.wait()
-    quick = await asyncio.wait_for(write_side.run(OPEN), timeout=3)
+    quick = await asyncio.wait_for(write_side.run(OPEN), timeout=30)
     may_go_on.set()
     late = await sleeper
     assert (quick.position, late.position) == (2, 3)

@@ -1,6 +1,5 @@
 """Importing what was sold before."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -70,7 +69,7 @@ async def test_stock_can_be_left_alone(write_side: WriteSide) -> None:
 
 
 async def test_a_batch_of_invoices_is_written_set_by_set(write_side: WriteSide) -> None:
-    """A hundred invoices of twenty lines, in as many statements as one, and at thousands of lines a second."""
+    """A hundred invoices of twenty lines, in as many statements as one."""
     location = await write_side.location()
     editions = [edition_command() for _ in range(300)]
     added = (await import_editions(write_side.execution, write_side.tenant, editions, actor="import")).added
@@ -79,13 +78,10 @@ async def test_a_batch_of_invoices_is_written_set_by_set(write_side: WriteSide) 
     await receive_stock(write_side.execution, write_side.tenant, location_id=location, lines=delivery, actor="import")
     invoices = tuple(_mixed_invoice(number, edition_ids) for number in range(100))
     command = ImportOrders(source="s", location_id=location, channel="web", take_stock=True, invoices=invoices)
-    started = time.perf_counter()
     async with write_side.counting() as trips:
         done = await import_orders(write_side.execution, write_side.tenant, command, actor="import")
-    lines_per_second = 2000 / (time.perf_counter() - started)
     assert (done.imported, done.imported_lines) == (100, 2000)
     assert len(trips) <= 8
-    assert lines_per_second > 500  # several thousand where nothing else runs; this only sees a statement a row
 
 
 async def test_editions_come_by_popularity(write_side: WriteSide) -> None:
