@@ -85,7 +85,10 @@ class ShardDrain:
                     await asyncio.sleep(min(_MAX_BACKOFF_SECONDS, 0.1 * 2 ** min(failures, 6)))
                 await self._wait()
         finally:
+            # Given back between a batch's commit and Redis, the shard would show readers the state before the batch,
+            # until somebody takes it or that expires.
             self._live.leave(self._shard)
+            await self._live.none_under_way(self._shard)
 
     def _recover(self, error: Exception, failures: int) -> None:
         self._careful_rounds.shrink()

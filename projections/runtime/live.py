@@ -31,6 +31,8 @@ _LANES = 2
 """Backlogs under way at once: while PostgreSQL works for one, the other is folded; more would only queue."""
 _REST_SECONDS = 0.5
 """How long a tenant whose batch failed lets the others go first."""
+_STOP_SECONDS = 1.0
+"""A batch under way should end by then; one that does not is given up, and redelivered to whoever comes next."""
 
 log = structlog.get_logger()
 
@@ -48,6 +50,7 @@ class LiveRounds:
         self._lanes: set[asyncio.Task[None]] = set()
         self._progress = asyncio.Condition()
         self._begun = self._completed = 0
+        self._is_stopping = False
 
     def join(self, shard: Shard) -> None:
         """From now on the shard is drained here."""
@@ -66,28 +69,44 @@ class LiveRounds:
         self._wake.set()
 
     async def run(self) -> None:
-        """Round after round until cancelled; no failure ends it."""
+        """Round after round until cancelled, and no failure ends it; what is under way then is still shown."""
+        rounds = asyncio.create_task(self._run_rounds(), name="live-rounds")
         try:
-            while True:
-                heed_cancellation()
-                self._begun += 1
-                if not await self._round():
-                    await self._wait()
+            await asyncio.shield(rounds)
         finally:
-            for lane in self._lanes:
-                lane.cancel()
+            self._is_stopping = True
+            self._wake.set()
+            under_way = {rounds, *self._lanes}
+            try:
+                await asyncio.wait(under_way, timeout=_STOP_SECONDS)
+            finally:
+                for task in under_way:
+                    task.cancel()
+                await asyncio.wait(under_way)
+                await self._tell()
+
+    async def _run_rounds(self) -> None:
+        while not self._is_stopping:
+            heed_cancellation()
+            self._begun += 1
+            if not await self._round():
+                await self._wait()
 
     @asynccontextmanager
     async def standing_still(self, shard: Shard) -> AsyncIterator[None]:
         """Within the block no batch of the shard is under way; after it, one round passes before this returns."""
         shard.stands_still = True
         try:
-            async with self._progress:
-                await self._progress.wait_for(lambda: not shard.tenants.are_in_hand)
+            await self.none_under_way(shard)
             yield
         finally:
             shard.stands_still = False
         await self._pass(shard)
+
+    async def none_under_way(self, shard: Shard) -> None:
+        """Returns once no batch of the shard is between the log and Redis."""
+        async with self._progress:
+            await self._progress.wait_for(lambda: not shard.tenants.are_in_hand)
 
     async def _pass(self, shard: Shard) -> None:
         """Let a round begin and end, so that whoever stands still again and again holds up no news."""

@@ -11,6 +11,7 @@ import structlog
 
 from projections.runtime.batch import Batch, BatchResult
 from projections.runtime.checkpoints import Checkpoint
+from projections.runtime.errors import LeaseLostError
 from projections.runtime.fault_points import FaultPoint
 from projections.runtime.folding import read_events
 from projections.runtime.parts import DrainParts
@@ -125,12 +126,18 @@ async def _settle(shard: Shard, number: int, batch: Batch, result: BatchResult) 
     """Take note of what became of one shard's tenants, and show it."""
     its = [tenant for tenant in batch.events if shard_of(tenant) == number]
     shard.is_lost = shard.is_lost or number in result.lost_shards
-    shard.tenants.forget(tenant for tenant in its if tenant in result.left_out)
+    left_out = [tenant for tenant in its if tenant in result.left_out]
+    if left_out:
+        shard.forget(left_out)
     done = [tenant for tenant in its if tenant not in result.left_out]
     if not done:
         return
     rows = {tenant: result.cached_rows.get(tenant, []) for tenant in done}
-    newly_parked = await shard.note_moved(_of(result.checkpoints, done), done, rows)
+    try:
+        newly_parked = await shard.note_moved(_of(result.checkpoints, done), done, rows)
+    except LeaseLostError:  # this shard's alone: what was committed is shown by whoever has it now
+        shard.is_lost = True
+        return
     if newly_parked:
         await shard.load(newly_parked)
 

@@ -1,6 +1,5 @@
 """Comparing the rows that Redis holds with a fold, each at its own position."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
@@ -9,6 +8,7 @@ import msgspec
 from projections.runtime.catalog import Subject
 from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.folding import AnyStoredRow
+from projections.verification.looking_again import looks_again, shown_position
 from shared_kernel.redis.keys import TenantKeys
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.redis.state import INCARNATION_FIELD
@@ -16,9 +16,6 @@ from shared_kernel.views import Key, encode_key
 
 _ROWS_PER_CALL = 200
 _SHOWN_BYTES = 500
-_LOOKS_AT_DOUBTFUL_ROWS = 5
-_PAUSE_SECONDS = 0.2
-"""Five of them are the longest that a write-through takes before it gives up and the cache begins anew."""
 
 
 class CacheMismatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,18 +45,26 @@ class CachedRows:
         """Compare the rows of a fold to `checkpoint` with those in Redis.
 
         A row that is not in Redis is no difference: readers go to the table. Nor is one newer than the checkpoint: it
-        was written after the snapshot. One that is older may be on its way, so what differs is looked at again.
+        was written after the snapshot. One that is older may be on its way, so what differs is looked at again; and it
+        is right while readers are told of an older position, which the next projector, or expiry, puts an end to.
 
         Raises:
             RedisUnavailable: Redis is away.
         """
         compared, doubtful = await self._compare_once(subject, checkpoint, folded)
-        for _ in range(_LOOKS_AT_DOUBTFUL_ROWS):
-            if not doubtful:
-                break
-            await asyncio.sleep(_PAUSE_SECONDS)
-            _, doubtful = await self._compare_once(subject, checkpoint, {key: folded[key] for key in doubtful})
+        if doubtful:
+            async for _ in looks_again(lambda: self._is_behind(checkpoint)):
+                _, doubtful = await self._compare_once(subject, checkpoint, {key: folded[key] for key in doubtful})
+                if not doubtful:
+                    break
         return CacheComparison(compared=compared, mismatches=tuple(doubtful.values()))
+
+    async def _is_behind(self, checkpoint: Checkpoint) -> bool:
+        """Whether readers are told of an older position."""
+        shown = await shown_position(
+            self._redis, checkpoint.tenant_id, name=checkpoint.name, version=checkpoint.version
+        )
+        return shown is not None and shown < checkpoint.position
 
     async def _compare_once(
         self, subject: Subject, checkpoint: Checkpoint, folded: Mapping[Key, AnyStoredRow]

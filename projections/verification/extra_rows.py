@@ -4,7 +4,6 @@
 the read table, which the verification has compared with a fold already.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ import msgspec
 
 from projections.runtime.catalog import Subject
 from projections.runtime.row_keys import select_present, split_key
+from projections.verification.looking_again import looks_again, shown_position
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.redis.keys import TenantKeys
@@ -24,12 +24,14 @@ from shared_kernel.redis.state import INCARNATION_FIELD
 
 _KEYS_PER_CALL = 1_000
 """Some hundred microseconds of Redis' time."""
-_LOOKS_AT_DOUBTFUL_ROWS = 5
-_PAUSE_SECONDS = 0.2
-"""As for rows that differ: a deleted row's tombstone may be on its way."""
 
 _ACTIVE = """
 SELECT build FROM read.active_build WHERE (tenant_id, name, version) = ($1, $2, $3)
+"""
+_POSITIONS = """
+SELECT c.tenant_id, c.position
+FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
+WHERE a.tenant_id = ANY($1::uuid[]) AND (a.name, a.version) = ($2, $3)
 """
 
 
@@ -66,14 +68,30 @@ class ExtraRows:
         """
         found: list[ExtraRow] = []
         async for names in self._scan(subject, tenant_id):
-            doubtful = await self._extra(subject, [_parse(name) for name in names])
-            for _ in range(_LOOKS_AT_DOUBTFUL_ROWS):
-                if not doubtful:
-                    break
-                await asyncio.sleep(_PAUSE_SECONDS)
-                doubtful = await self._extra(subject, doubtful.keys())
+            doubtful = await self._doubtful(subject, [_parse(name) for name in names])
             found += [ExtraRow(tenant_id=one.tenant_id, key=one.key, stands=stands) for one, stands in doubtful.items()]
         return found
+
+    async def _doubtful(self, subject: Subject, keys: Iterable[CachedKey]) -> dict[CachedKey, bytes]:
+        """The extra rows among these; a deleted row's tombstone may be on its way, so they are looked at again."""
+        doubtful = await self._extra(subject, keys)
+        tenants = {one.tenant_id for one in doubtful}
+        if doubtful:
+            async for _ in looks_again(lambda: self._is_any_behind(subject, tenants)):
+                doubtful = await self._extra(subject, doubtful.keys())
+                if not doubtful:
+                    break
+        return doubtful
+
+    async def _is_any_behind(self, subject: Subject, tenants: Collection[UUID]) -> bool:
+        """Whether readers of any of these tenants are told of an older position than their table's."""
+        async with transaction(self._read_pool, tenant_id=None) as connection:
+            rows = await connection.fetch(_POSITIONS, list(tenants), subject.name, subject.version)
+        for tenant_id, position in rows:
+            shown = await shown_position(self._redis, tenant_id, name=subject.name, version=subject.version)
+            if shown is not None and shown < position:
+                return True
+        return False
 
     async def _scan(self, subject: Subject, tenant_id: UUID | None) -> AsyncIterator[list[str]]:
         whose = "*" if tenant_id is None else tenant_id.hex

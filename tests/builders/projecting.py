@@ -23,7 +23,9 @@ from shared_kernel.database.pool import Pool, PoolSettings, build_pool
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.identifiers import new_id
 from shared_kernel.log.partitions import SHARDS
+from shared_kernel.redis.keys import TenantKeys
 from shared_kernel.redis.multiplexed import MultiplexedRedis
+from shared_kernel.redis.state import decode_state
 from tests.eventually import eventually
 from tests.servers import Servers
 
@@ -152,6 +154,33 @@ async def projected(
     finally:
         await log_admin.close()
         await read_admin.close()
+
+
+async def shown_in_redis(
+    servers: Servers, *, projections: int = len(PROJECTIONS), within_seconds: float = 60.0
+) -> None:
+    """Wait until every projection of every tenant has reached its head, and Redis tells readers so."""
+    await projected(servers, projections=projections, within_seconds=within_seconds)
+    admin = await asyncpg.connect(servers.read_admin_url)
+
+    async def behind() -> list[str]:
+        rows = await admin.fetch("SELECT * FROM projection.checkpoint WHERE mode = 'live'")
+        with redis.Redis.from_url(servers.redis_url, socket_timeout=5) as client:
+            tenants = {row["tenant_id"] for row in rows}
+            states = {tenant: client.hgetall(TenantKeys(tenant).state_key()) for tenant in tenants}
+        fields = [(f"{row['name']}@{row['version']}", row) for row in rows]
+        return [
+            f"{field} of {row['tenant_id']}"
+            for field, row in fields
+            if (state := states[row["tenant_id"]].get(field.encode())) is None
+            or decode_state(state).revision != row["revision"]
+            or decode_state(state).position != row["position"]
+        ]
+
+    try:
+        await eventually(behind, lambda late: not late, within_seconds=within_seconds)
+    finally:
+        await admin.close()
 
 
 async def dump_read_database(servers: Servers) -> dict[str, list[str]]:

@@ -1,0 +1,87 @@
+"""A projector that ends, orderly or not, leaves a table and a cache that tell the truth."""
+
+import asyncio
+from contextlib import suppress
+
+import redis
+
+from projections.runtime import checkpoints as checkpoint_rows
+from projections.runtime.batch import Batch, project
+from projections.runtime.fault_points import FaultPoint, carry_on
+from projections.runtime.folding import read_events
+from projections.worker import run_projector
+from shared_kernel.database.transactions import transaction
+from shared_kernel.log.partitions import shard_of
+from shared_kernel.log.reader import Want, fetch
+from shared_kernel.redis.keys import TenantKeys
+from shared_kernel.redis.state import decode_state
+from tests.builders.log_rows import write_log
+from tests.builders.order_log import EMMA, OrderLog, id_of, line
+from tests.builders.projecting import (
+    Runtime,
+    assert_identical,
+    open_runtime,
+    projector_settings,
+    running_projector,
+    shown_in_redis,
+)
+from tests.builders.tally import tally
+from tests.servers import Servers
+
+STORE = id_of("one")
+
+
+def shown_position(servers: Servers) -> int | None:
+    """Up to which event readers of Redis are told that they see the tally."""
+    with redis.Redis.from_url(servers.redis_url, socket_timeout=5) as client:
+        state = client.hget(TenantKeys(STORE).state_key(), "tally@1")
+    return decode_state(state).position if state else None
+
+
+async def test_what_was_committed_before_a_stop_is_shown(servers: Servers) -> None:
+    """Told to stop between a batch's commit and its way to Redis, the projector goes that way before it ends."""
+    log = OrderLog(STORE)
+    log.place("a", [line(EMMA)], channel="web")
+    await write_log(servers.write_admin_url, log.events)
+    async with running_projector(servers, projections=(tally(),)):
+        await shown_in_redis(servers, projections=1)
+    log.place("b", [line(EMMA)], channel="web")
+    await write_log(servers.write_admin_url, log.events[1:])
+
+    def stop(point: FaultPoint) -> None:
+        if point is FaultPoint.COMMIT:
+            projector.cancel()
+
+    projector = asyncio.create_task(run_projector(projector_settings(servers), projections=(tally(),), reach=stop))
+    with suppress(asyncio.CancelledError):
+        await projector
+    assert shown_position(servers) == 2
+    await assert_identical(servers, (tally(),))
+
+
+async def test_a_cache_that_a_killed_projector_left_behind_is_no_difference(servers: Servers) -> None:
+    """Killed between a batch's commit and Redis, it leaves the state before it, with its rows, until that expires."""
+    log = OrderLog(STORE)
+    log.place("a", [line(EMMA)], channel="web")
+    gone = log.place("b", [line(EMMA)], channel="pos")
+    await write_log(servers.write_admin_url, log.events)
+    async with running_projector(servers, projections=(tally(),)):
+        await shown_in_redis(servers, projections=1)
+    log.place("c", [line(EMMA)], channel="web")
+    log.cancel(gone)
+    await write_log(servers.write_admin_url, log.events[2:])
+    async with open_runtime(servers, (tally(),)) as runtime:
+        await project(runtime.read_pool, runtime.catalog, await the_rest(runtime), carry_on)
+    with redis.Redis.from_url(servers.redis_url, socket_timeout=5) as client:
+        client.pexpire(TenantKeys(STORE).state_key(), 2_500)  # not the fifteen seconds that it has
+    await assert_identical(servers, (tally(),))
+
+
+async def the_rest(runtime: Runtime) -> Batch:
+    """What is left of the log, to be committed and not shown."""
+    lease = await runtime.lease(shard_of(STORE))
+    async with transaction(runtime.read_pool, tenant_id=None) as connection:
+        checkpoints = await checkpoint_rows.load(connection, runtime.catalog, [STORE])
+    async with transaction(runtime.log_pool, tenant_id=None) as connection:
+        stored = await fetch(connection, [Want(tenant_id=STORE, after=2, limit=100)])
+    return Batch(leases=(lease,), checkpoints=tuple(checkpoints), events=read_events(stored))
