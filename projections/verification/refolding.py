@@ -19,7 +19,7 @@ from projections.runtime.folding import (
 from projections.runtime.key_parts import KeyPart
 from projections.runtime.skipping import Skip, skipping, whole_events
 from shared_kernel.database.pool import Pool
-from shared_kernel.database.transactions import transaction
+from shared_kernel.database.transactions import lent
 from shared_kernel.log.reader import Want, fetch_types
 from shared_kernel.views import Key
 
@@ -79,7 +79,8 @@ class Refolding:
         failures: dict[str, str] = {}
         after = 0
         while after < until:
-            async with transaction(self._pool, tenant_id=None) as connection:
+            # No transaction: each statement sees what is there, and a machine that is slow cannot leave one idle.
+            async with lent(self._pool) as connection:
                 want = Want(tenant_id=self._tenant_id, after=after, until=until, limit=_EVENTS_PER_FETCH)
                 stored = await fetch_types(connection, want, self._types)
             if not stored:

@@ -2,12 +2,9 @@
 
 import asyncio
 import gzip
-import random
 import subprocess
 import sys
-from datetime import datetime
 from pathlib import Path
-from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -17,89 +14,25 @@ from operations.archiving.planning import plan
 from operations.archiving.steps import ArchiveStep, carry_on
 from operations.projecting.rebuilding import RebuildRequest, rebuild_projection
 from shared_kernel.database.roles import DatabaseRole
-from shared_kernel.log.archive import reading
 from shared_kernel.log.archive.errors import ArchiveUnreadableError
-from shared_kernel.log.reader import StoredEvent, Want, fetch, fetch_positions, fetch_types
+from shared_kernel.log.reader import Want, fetch, fetch_positions, fetch_types
 from tests.builders.projecting import assert_identical, projected, running_projector
 from tests.command_line import on_servers
 from tests.operations.installed import installation_of
 from tests.servers import Servers
-from tests.system.dying_archiver import VERSIONS, Errand, archive
-from tests.system.killing import GrowingStores
-
-TENANTS = tuple(UUID(int=(number << 120) + number) for number in (1, 2))
-EVENTS = 60
-_HOURLY = "UPDATE log.event SET recorded_at = '2026-01-01'::timestamptz + position * interval '1 hour'"
-_HALF = "SELECT recorded_at FROM log.event WHERE tenant_id = $1 AND position = $2"
-
-
-class Archive:
-    """Two stores whose first half is to be archived."""
-
-    def __init__(self, servers: Servers, folder: Path, stores: GrowingStores, before: datetime) -> None:
-        self.servers = servers
-        self.folder = folder
-        self.stores = stores
-        self.errand = Errand(
-            write_url=servers.url_as(DatabaseRole.OPERATOR),
-            read_url=servers.url_as(DatabaseRole.OPERATOR, read=True),
-            archive_url=folder.as_uri(),
-            before=before,
-            events_per_file=9,
-            deaths=tuple(ArchiveStep),
-        )
-
-    async def stream(self, *, limit: int = 1_000) -> list[StoredEvent]:
-        """Both logs, as a projector reads them."""
-        async with self.log() as connection:
-            return await fetch(connection, [Want(tenant_id=one, after=0, limit=limit) for one in TENANTS])
-
-    def log(self) -> "_Connection":
-        """The log, as a projector."""
-        return _Connection(self.servers.url_as(DatabaseRole.PROJECTOR, read=False))
-
-    async def ask(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
-        """As the administrator."""
-        async with _Connection(self.servers.write_admin_url) as connection:
-            found: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
-            return found
-
-    async def in_table(self) -> int:
-        """How many of the first half of the logs are still in the table."""
-        found = await self.ask("SELECT count(*) FROM log.event WHERE position < $1", EVENTS // 2)
-        return int(found[0][0])
-
-
-class _Connection:
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: asyncpg.Connection | None = None
-
-    async def __aenter__(self) -> asyncpg.Connection:
-        self._connection = await asyncpg.connect(self._url)
-        return self._connection
-
-    async def __aexit__(self, *_error: object) -> None:
-        assert self._connection is not None
-        await self._connection.close()
+from tests.system.archives import EVENTS, TENANTS, ArchivedLogs, Connected, projected_logs
+from tests.system.dying_archiver import VERSIONS, archive
 
 
 @pytest.fixture
-async def logs(servers: Servers, tmp_path: Path) -> Archive:
-    """Projected, so that nothing holds an archiver back."""
-    stores = GrowingStores(servers, TENANTS, random.Random(8))  # noqa: S311 - a test's choice
-    await stores.grow(EVENTS)
-    async with _Connection(servers.write_admin_url) as connection:
-        await connection.execute(_HOURLY)
-    async with running_projector(servers):
-        await projected(servers)
-    async with _Connection(servers.write_admin_url) as connection:
-        half: datetime = await connection.fetchval(_HALF, TENANTS[0], EVENTS // 2 + 1)
-    reading._kept.clear()  # noqa: SLF001 - what another test read of other files
-    return Archive(servers, tmp_path / "archive", stores, half)
+async def logs(servers: Servers, tmp_path: Path) -> ArchivedLogs:
+    """In a folder."""
+    return await projected_logs(servers, _folder(tmp_path).as_uri())
 
 
-async def test_half_a_log_is_archived_though_the_archiver_dies_at_every_step(logs: Archive) -> None:
+async def test_half_a_log_is_archived_though_the_archiver_dies_at_every_step(
+    logs: ArchivedLogs, tmp_path: Path
+) -> None:
     """Under writes: the stream stays the same all the time, and rebuild and verify find what they found before."""
     before = await logs.stream(limit=EVENTS)
     async with logs.stores.growing(1):
@@ -120,7 +53,7 @@ async def test_half_a_log_is_archived_though_the_archiver_dies_at_every_step(log
     assert all(row["verified_at"] <= row["removed_at"] for row in manifest)
     assert {row["tenant_id"] for row in manifest} == set(TENANTS)
 
-    installation = installation_of(logs.servers, logs.folder)
+    installation = installation_of(logs.servers, tmp_path)
     async with running_projector(logs.servers):
         await projected(logs.servers)
         request = RebuildRequest(name="order_list", version=1, tenant_id=None, rate=0, keep_old=False)
@@ -132,7 +65,7 @@ async def test_half_a_log_is_archived_though_the_archiver_dies_at_every_step(log
     await assert_identical(logs.servers)
 
 
-async def test_every_way_to_read_the_log_crosses_the_seam(logs: Archive) -> None:
+async def test_every_way_to_read_the_log_crosses_the_seam(logs: ArchivedLogs) -> None:
     """By limit, by bound, by type and by position, from anywhere."""
     whole = [event for event in await logs.stream() if event.tenant_id == TENANTS[0]]
     types = sorted({event.type for event in whole})[:1]
@@ -149,10 +82,10 @@ async def test_every_way_to_read_the_log_crosses_the_seam(logs: Archive) -> None
         assert await fetch_positions(connection, TENANTS[0], [last, 1, 9]) == [whole[0], whole[8], whole[-1]]
 
 
-async def test_a_missing_or_changed_file_is_named_and_nothing_is_parked(logs: Archive) -> None:
+async def test_a_missing_or_changed_file_is_named_and_nothing_is_parked(logs: ArchivedLogs, tmp_path: Path) -> None:
     """Whoever needs it says what to do; others go on."""
     await archive(logs.errand, carry_on)
-    first, second = sorted((logs.folder / f"{TENANTS[0]}").iterdir())[:2]
+    first, second = sorted((_folder(tmp_path) / f"{TENANTS[0]}").iterdir())[:2]
     content = second.read_bytes()
     second.write_bytes(gzip.compress(gzip.decompress(content).replace(b"web", b"pos"), mtime=0))
     first.rename(first.with_suffix(".gone"))
@@ -164,9 +97,9 @@ async def test_a_missing_or_changed_file_is_named_and_nothing_is_parked(logs: Ar
         assert await fetch(connection, [Want(tenant_id=TENANTS[1], after=0, limit=5)])
 
 
-async def test_events_leave_by_a_proved_file_alone(logs: Archive) -> None:
+async def test_events_leave_by_a_proved_file_alone(logs: ArchivedLogs) -> None:
     """No role deletes; the function refuses what was not read back, what differs, a gap, and the head."""
-    async with _Connection(logs.servers.url_as(DatabaseRole.OPERATOR)) as operator:
+    async with Connected(logs.servers.url_as(DatabaseRole.OPERATOR)) as operator:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await operator.execute("DELETE FROM log.event")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -185,12 +118,12 @@ async def test_events_leave_by_a_proved_file_alone(logs: Archive) -> None:
     assert await logs.in_table() == 0
 
 
-async def test_what_somebody_has_still_to_fold_stays(logs: Archive) -> None:
+async def test_what_somebody_has_still_to_fold_stays(logs: ArchivedLogs) -> None:
     """A parked key, a build that is being filled, a store that a projection has not begun."""
     async with (
-        _Connection(logs.errand.write_url) as write,
-        _Connection(logs.errand.read_url) as read,
-        _Connection(logs.servers.read_admin_url) as admin,
+        Connected(logs.errand.write_url) as write,
+        Connected(logs.errand.read_url) as read,
+        Connected(logs.servers.read_admin_url) as admin,
     ):
 
         async def until() -> list[int]:
@@ -211,16 +144,20 @@ async def test_what_somebody_has_still_to_fold_stays(logs: Archive) -> None:
         assert await until() == [6, 0]
 
 
-async def test_an_operator_archives_from_the_command_line(logs: Archive, tmp_path: Path) -> None:
+async def test_an_operator_archives_from_the_command_line(logs: ArchivedLogs, tmp_path: Path) -> None:
     """First to see what would move, then to move it; a URL that names no storage is refused."""
     shelfwise = on_servers(logs.servers, tmp_path)
-    variables = {"SHELFWISE_ARCHIVE_URL": logs.folder.as_uri()}
+    variables = {"SHELFWISE_ARCHIVE_URL": logs.url}
     said = shelfwise.run("log", "archive", "--before", "2099-01-01", "--dry-run", "--json", variables=variables)
     assert said.answer["events"] >= 2 * (EVENTS - 2)
-    assert not logs.folder.exists()
+    assert not _folder(tmp_path).exists()
     done = shelfwise.run("log", "archive", "--before", "2099-01-01", "--json", variables=variables)
     assert (done.code, done.answer["events"]) == (0, said.answer["events"])
     refused = shelfwise.run("log", "archive", "--before", "2099-01-01", "--to", "ftp://x")
     assert refused.code == 1
     assert "file:///an/absolute/folder" in refused.stderr
     await assert_identical(logs.servers)
+
+
+def _folder(tmp_path: Path) -> Path:
+    return tmp_path / "archive"

@@ -20,7 +20,7 @@ from projections.runtime.loading.filling import Filling
 from projections.runtime.loading.writing import ClaimLostError, give_up, write
 from projections.runtime.skipping import skips_of
 from shared_kernel.database.pool import Pool
-from shared_kernel.database.transactions import transaction
+from shared_kernel.database.transactions import lent, transaction
 from shared_kernel.identifiers import new_id
 from shared_kernel.log.partitions import shard_of
 from shared_kernel.log.reader import StoredEvent, Want, decode, fetch_types, heads
@@ -163,7 +163,8 @@ class _Run:
         if after >= until:
             return []
         want = Want(tenant_id=self._parts[0].load.tenant_id, after=after, until=until, limit=self._limit())
-        async with transaction(self._log_pool, tenant_id=None) as connection:
+        # No transaction: a file of the archive may take longer to come than one may be left idle.
+        async with lent(self._log_pool) as connection:
             return await fetch_types(connection, want, self._types)
 
     def _take(self, stored: Sequence[StoredEvent]) -> None:

@@ -105,10 +105,14 @@ def _told_as_os_error(uri: str) -> "Iterator[S3Store]":
     from obstore.exceptions import BaseError  # noqa: PLC0415 - an extra, which only who archives to S3 installs
     from obstore.store import S3Store  # noqa: PLC0415 - the same
 
+    # From nothing: a refusal repeats what was signed, and with it a session's token.
     try:
         yield S3Store.from_url(f"s3://{urlsplit(uri).netloc}", retry_config=_RETRIES)
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, "S3 has no such bucket or no such file", uri) from None
     except BaseError as error:
-        raise OSError(errno.EIO, f"S3 fails ({type(error).__name__})", uri) from error
+        advice = "see that it can be reached and that the AWS_… variables let us in"
+        raise OSError(errno.EIO, f"S3 fails ({type(error).__name__}): {advice}", uri) from None
 
 
 def _sync_folder(folder: Path) -> None:
