@@ -34,10 +34,27 @@ UPDATE projection.request
 SET state = CASE WHEN $2::text IS NULL THEN 'done' ELSE 'failed' END, error = $2, finished_at = clock_timestamp()
 WHERE id = $1
 """
+# Nobody looks at a shard's requests in which no key waits any more; and a worker may end between a heal and its answer.
+_END_LOST = """
+UPDATE projection.request r
+SET state = CASE WHEN r.state = 'running' THEN 'done' ELSE 'failed' END, finished_at = clock_timestamp(),
+    error = CASE WHEN r.state = 'requested' THEN CASE WHEN k.id IS NULL THEN $1 ELSE $2 END END
+FROM projection.request q LEFT JOIN projection.parked_key k ON k.id = (q.options->>'dead_letter')::uuid
+WHERE q.id = r.id AND r.kind IN ('retry', 'skip') AND r.state = q.state AND CASE r.state
+    WHEN 'requested' THEN k.id IS NULL OR (r.requested_at < clock_timestamp() - make_interval(secs => $3)
+        AND NOT EXISTS (SELECT FROM projection.release l, unnest(l.names, l.versions) AS v(name, version)
+            WHERE l.seen_at > clock_timestamp() - make_interval(secs => $3)
+                AND (v.name, v.version) = (r.name, r.version)))
+    WHEN 'running' THEN k.id IS NULL AND r.started_at < clock_timestamp() - make_interval(secs => $3)
+    ELSE false END
+"""
 _ERROR_OF = "SELECT error FROM projection.parked_key WHERE id = $1"
 
 _GONE = "it waits no more: it was healed meanwhile, or its build was dropped"
+_NOBODY = "no release that runs has such a projection or version"
 _NOT_DEAD = "it is not dead: it is still being tried by itself"
+_LOST_SECONDS = 60.0
+"""Another release may come back in it, and an attempt ends in it: its statements are broken off sooner."""
 _INTERRUPTED = "the projector ended while trying; ask again"
 
 
@@ -51,6 +68,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None
     requested_by: str
     state: str
+
+
+async def end_lost(connection: Connection) -> None:
+    """Answer requests that no shard's look will: of keys that wait no more, and of versions that nobody runs."""
+    await connection.execute(_END_LOST, _GONE, _NOBODY, _LOST_SECONDS)
 
 
 class Healing:

@@ -21,11 +21,17 @@ from shared_kernel.subscription.stopping import heed_cancellation
 _SEEN_LEASES = 2.0
 """A line of which no worker was seen for as many leases is no more: a restart is shorter."""
 
+_STEP = 1 << 20
+"""Between two ranks, so that there is room for a line that belongs between."""
+
 log = structlog.get_logger()
 
+_SEEN = "UPDATE projection.release SET seen_at = clock_timestamp() WHERE line = $1 RETURNING rank"
+_KNOWN = "SELECT rank, names, versions FROM projection.release"
+# Workers of one line may come at once: the first says where it stands.
 _NOTE = """
 INSERT INTO projection.release (line, rank, names, versions, seen_at) VALUES ($1, $2, $3, $4, clock_timestamp())
-ON CONFLICT (line) DO UPDATE SET seen_at = excluded.seen_at
+ON CONFLICT (line) DO UPDATE SET seen_at = excluded.seen_at RETURNING rank
 """
 _NEWER = """
 SELECT names, versions FROM projection.release
@@ -38,9 +44,16 @@ class LineChangedError(Exception):
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A set of versions; of two the one with more of them, added up, is the newer."""
+    """A set of versions."""
 
     name: str
+    names: tuple[str, ...]
+    versions: tuple[int, ...]
+
+
+class RankedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that has run before; of two the one with the higher rank is the newer."""
+
     rank: int
     names: tuple[str, ...]
     versions: tuple[int, ...]
@@ -67,16 +80,39 @@ def line_of(projections: Sequence[AnyProjection]) -> Line:
     labels = sorted((one.view.name, one.view.version) for one in projections)
     return Line(
         name=sha256(repr(labels).encode()).hexdigest()[:16],
-        rank=sum(version for _, version in labels),
         names=tuple(name for name, _ in labels),
         versions=tuple(version for _, version in labels),
     )
 
 
+def rank_of(line: Line, known: Sequence[RankedLine]) -> int:
+    """Where a line that has never run stands among those that have.
+
+    Below every line that has a projection of it in a later version and none in an earlier one: it is rolled back to.
+    Above all others: where versions cannot be compared (two branches, one projection less), the newer comes later.
+    """
+    later = [one.rank for one in known if _is_later(one, line)]
+    if not later:
+        return max((one.rank for one in known), default=0) + _STEP
+    above = min(later)
+    below = max((one.rank for one in known if one.rank < above), default=above - 2 * _STEP)
+    return (below + above) // 2
+
+
+def _is_later(one: RankedLine, line: Line) -> bool:
+    own = dict(zip(line.names, line.versions, strict=True))
+    pairs = [(version, own[name]) for name, version in zip(one.names, one.versions, strict=True) if name in own]
+    return any(its > ours for its, ours in pairs) and all(its >= ours for its, ours in pairs)
+
+
 async def take_place(connection: Connection, line: Line, times: LeaseTimes) -> Place:
     """Say that this line is at work, and see which newer ones are."""
-    await connection.execute(_NOTE, line.name, line.rank, list(line.names), list(line.versions))
-    newer = await connection.fetch(_NEWER, line.rank, line.name, _SEEN_LEASES * times.lease_seconds)
+    rank = await connection.fetchval(_SEEN, line.name)
+    if rank is None:
+        known = [RankedLine(**dict(row)) for row in await connection.fetch(_KNOWN)]
+        names, versions = list(line.names), list(line.versions)
+        rank = await connection.fetchval(_NOTE, line.name, rank_of(line, known), names, versions)
+    newer = await connection.fetch(_NEWER, rank, line.name, _SEEN_LEASES * times.lease_seconds)
     elsewhere = {label for row in newer for label in zip(row["names"], row["versions"], strict=True)}
     return Place(
         is_behind=bool(newer), elsewhere=frozenset(elsewhere & set(zip(line.names, line.versions, strict=True)))

@@ -12,6 +12,7 @@ from projections.runtime import standing
 from projections.runtime.beginning import begin_late_tenants, begin_rebuild, begin_rollback
 from projections.runtime.catalog import Catalog, Subject, attach_build
 from projections.runtime.errors import DATABASE_FAILURES
+from projections.runtime.healing import end_lost
 from projections.runtime.parts import DrainParts
 from projections.runtime.retiring import Retirement
 from shared_kernel.database.pool import Connection, Pool
@@ -186,6 +187,7 @@ async def _finish(pool: Pool) -> None:
         for row in await connection.fetch(_COMPLETE):
             label = f"{row['name']}@{row['version']}"
             log.info("request_finished", kind=row["kind"], projection=label, build=row["to_build"])
+        await end_lost(connection)
         await connection.execute("COMMIT")
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -19,6 +21,9 @@ from tests.system.killing import GrowingStores, worker
 TENANTS = tuple(UUID(int=(number << 120) + shard) for number, shard in ((1, 3), (2, 3), (3, 8)))
 _REBUILT = ("order_list", "best_sellers")
 _KILLS = 3
+_LARGEST_SHARE = 0.2
+_CAMPAIGN_SECONDS = 1_800.0
+"""Twice what a machine takes that has other things to do."""
 _SEED_VARIABLE = "SHELFWISE_REBUILD_SEED"
 _LEASE_SECONDS = 0.4
 _REQUEST = """
@@ -26,7 +31,8 @@ INSERT INTO projection.request (id, kind, name, version, options, requested_by)
 VALUES ($1, 'rebuild', $2, (SELECT max(version) FROM projection.build WHERE name = $2), '{}', 'campaign')
 """
 _LEFT = "SELECT count(*) FROM projection.request WHERE state <> 'done'"
-_BEGUN = "SELECT bool_and(state = 'running') FROM projection.request"
+_BEGUN = "SELECT bool_and(state <> 'requested') FROM projection.request"
+_LOADED = "SELECT min(events) FROM projection.request"
 
 
 @asynccontextmanager
@@ -38,33 +44,75 @@ async def _admin(servers: Servers) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-async def rebuild_under_fire(servers: Servers, *, events: int, seed: int, within_seconds: float) -> int:
-    """Project, ask for rebuilds, and kill the projector and its loaders three times; how often it was not done yet."""
-    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
-    stores = GrowingStores(servers, TENANTS, rng)
+def _say_nothing(_line: str) -> None:
+    pass
+
+
+async def rebuild_under_fire(
+    servers: Servers,
+    *,
+    events: int,
+    seed: int,
+    kills: Sequence[float],
+    within_seconds: float,
+    tell: Callable[[str], None] = _say_nothing,
+) -> int:
+    """Project, ask for rebuilds, and kill the projector and its loaders again and again.
+
+    Args:
+        servers: fresh ones.
+        events: so many are there before the rebuilds begin.
+        seed: of what is ordered.
+        kills: each after so many more events, as a share of all, were loaded.
+        within_seconds: for each stretch.
+        tell: hears how far it is.
+
+    Returns:
+        How often the rebuilds were not done yet.
+    """
+    stores = GrowingStores(servers, TENANTS, random.Random(seed))  # noqa: S311 - repeatable on purpose
     await stores.grow(events // len(TENANTS))
+    tell(f"{events:,} events are written")
     with worker(servers, lease_seconds=_LEASE_SECONDS):
         await projected(servers, within_seconds=within_seconds)
+    tell("they are projected")
     interrupted = 0
     async with _admin(servers) as admin, stores.growing(1):
         for name in _REBUILT:
             await admin.execute(_REQUEST, new_id(), name)
-        for _ in range(_KILLS):
+        for number, share in enumerate(kills, 1):
             with worker(servers, lease_seconds=_LEASE_SECONDS, rebuild_processes=2):
-                await eventually(lambda: admin.fetchval(_BEGUN), bool, within_seconds=60)
-                await asyncio.sleep(rng.uniform(0.1, 0.2 + events / 20_000))
-            interrupted += await admin.fetchval(_LEFT) > 0
+                await _loaded(admin, more=round(share * events), within_seconds=within_seconds)
+            left = await admin.fetchval(_LEFT)
+            interrupted += left > 0
+            tell(f"kill {number}: {await admin.fetchval(_LOADED):,} events loaded, {left} rebuilds not done")
         with worker(servers, lease_seconds=_LEASE_SECONDS, rebuild_processes=2):
             await eventually(lambda: admin.fetchval(_LEFT), lambda left: left == 0, within_seconds=within_seconds)
+    tell("both rebuilds are done")
     with worker(servers, lease_seconds=_LEASE_SECONDS):
         await projected(servers, within_seconds=within_seconds)
+        tell("every view has what was written meanwhile; comparing all rows with the log")
         await assert_identical(servers)
     return interrupted
 
 
+async def _loaded(admin: asyncpg.Connection, *, more: int, within_seconds: float) -> None:
+    """Wait until the rebuilds are under way, and so many more events were loaded, or all of them."""
+    await eventually(lambda: admin.fetchval(_BEGUN), bool, within_seconds=within_seconds)
+    before = await admin.fetchval(_LOADED)
+
+    async def look() -> bool:
+        loaded, left = await admin.fetchval(_LOADED), await admin.fetchval(_LEFT)
+        return bool(loaded - before >= more or left == 0)
+
+    await eventually(look, within_seconds=within_seconds)
+
+
 async def test_a_rebuild_killed_three_times_ends_identical(servers: Servers) -> None:
     """Every row of every view, in PostgreSQL and Redis, under continuous writes."""
-    assert await rebuild_under_fire(servers, events=5_000, seed=1, within_seconds=60) > 0
+    # The first before a loader can have started, so that one kill at least is in the middle.
+    interrupted = await rebuild_under_fire(servers, events=5_000, seed=1, kills=(0.0, 0.1, 0.1), within_seconds=60)
+    assert interrupted > 0
     async with _admin(servers) as admin:
         builds = await admin.fetch("SELECT DISTINCT build FROM read.active_build WHERE name = ANY($1)", list(_REBUILT))
         assert [row["build"] for row in builds] == [2]
@@ -72,8 +120,25 @@ async def test_a_rebuild_killed_three_times_ends_identical(servers: Servers) -> 
 
 
 @pytest.mark.rebuild_campaign
-async def test_two_hundred_thousand_events_killed_three_times(servers: Servers) -> None:
-    """The same with 200,000 events, at moments chosen by a seed that is told."""
+async def test_two_hundred_thousand_events_killed_three_times(
+    servers: Servers, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The same with 200,000 events, after numbers of events chosen by a seed that is told."""
     seed = int(os.environ.get(_SEED_VARIABLE, "1"))
-    interrupted = await rebuild_under_fire(servers, events=200_000, seed=seed, within_seconds=900)
+    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    begun = time.monotonic()
+
+    def tell(line: str) -> None:
+        with capfd.disabled():
+            sys.stdout.write(f"\n{time.monotonic() - begun:6.1f} s  {line}")
+            sys.stdout.flush()
+
+    # Together less than all of the events, so that every kill finds rebuilds that are not done.
+    kills = [rng.uniform(0.01, _LARGEST_SHARE) for _ in range(_KILLS)]
+    tell(f"seed {seed}, within {_CAMPAIGN_SECONDS:,.0f} s")
+    async with asyncio.timeout(_CAMPAIGN_SECONDS):
+        interrupted = await rebuild_under_fire(
+            servers, events=200_000, seed=seed, kills=kills, within_seconds=_CAMPAIGN_SECONDS, tell=tell
+        )
+    tell("identical")
     assert interrupted == _KILLS, seed

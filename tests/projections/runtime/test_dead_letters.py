@@ -18,6 +18,16 @@ INSERT INTO projection.request (id, kind, name, version, only_tenant, options, r
 SELECT $1, $2, p.name, p.version, p.tenant_id, jsonb_build_object('dead_letter', p.id, 'why', 'a test'), 'test'
 FROM projection.parked_key p
 """
+_BEGUN_LONG_AGO = """
+UPDATE projection.request SET state = 'running', started_at = clock_timestamp() - interval '1 hour' WHERE id = $1
+"""
+_ASKED_LONG_AGO = """
+UPDATE projection.request SET requested_at = clock_timestamp() - interval '1 hour' WHERE id = $1
+"""
+_OF_WHAT_WAITS = """
+UPDATE projection.request r SET options = jsonb_build_object('dead_letter', p.id) FROM projection.parked_key p
+WHERE r.id = $1
+"""
 _ANSWER = "SELECT state, error FROM projection.request WHERE id = $1"
 _TALLIES = """
 SELECT channel, copies, last, position FROM read.tally__v1 JOIN read.active_build USING (tenant_id, build)
@@ -162,3 +172,34 @@ async def test_what_is_not_dead_is_neither_tried_nor_skipped(store: Servers, rea
         await read_admin.execute("UPDATE projection.parked_key SET next_attempt_at = 'infinity'")
         assert await answer(read_admin, "skip") == ("failed", "it is not dead: it is still being tried by itself")
     assert await read_admin.fetchval("SELECT count(*) FROM projection.skipped") == 0
+
+
+async def test_what_is_asked_of_a_key_that_has_just_healed_is_answered(
+    store: Servers, read_admin: asyncpg.Connection
+) -> None:
+    """No shard has a waiting key to look at; nor does anybody look at a version that no release runs."""
+    async with running_projector(store, projections=(tally(evolving=failing_on("b")),)):
+        await projected(store, projections=1, parked=True)
+        await until_dead(read_admin)
+    late, ended, unknown = new_id(), new_id(), new_id()
+    await read_admin.execute(_ASK, late, "retry")
+    await read_admin.execute(_ASK, ended, "retry")
+    await read_admin.execute(_BEGUN_LONG_AGO, ended)  # its worker died after the heal
+    await read_admin.execute("UPDATE projection.parked_key SET version = 7")
+    await read_admin.execute(_ASK, unknown, "skip")
+    await read_admin.execute(_ASKED_LONG_AGO, unknown)
+    await read_admin.execute("UPDATE projection.parked_key SET id = $1 WHERE version = 7", new_id())
+    await read_admin.execute("UPDATE projection.checkpoint SET parked = 0")
+    await read_admin.execute(_OF_WHAT_WAITS, unknown)
+    async with running_projector(store, projections=(tally(),)):
+
+        async def answers() -> dict[object, tuple[str, str | None]]:
+            rows = await read_admin.fetch("SELECT id, state, error FROM projection.request")
+            return {row["id"]: (row["state"], row["error"]) for row in rows}
+
+        found = await eventually(
+            answers, lambda seen: not {"requested", "running"} & {state for state, _ in seen.values()}
+        )
+    assert found[late] == ("failed", "it waits no more: it was healed meanwhile, or its build was dropped")
+    assert found[ended] == ("done", None)
+    assert found[unknown] == ("failed", "no release that runs has such a projection or version")
