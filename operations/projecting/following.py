@@ -1,7 +1,7 @@
 """Asking the projector for something, which it alone may do, and following what comes of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 from uuid import UUID
 
@@ -18,11 +18,11 @@ _UNSEEN_TIMEOUT_SECONDS = 60.0
 _STUCK_TIMEOUT_SECONDS = 600.0
 """Nothing has moved for this long: a tenant waits for a release that can fold its next event, or for a resume."""
 
-Kind = Literal["rebuild", "rollback", "pause", "resume", "cancel", "drop_kept", "retire"]
+Kind = Literal["rebuild", "rollback", "pause", "resume", "cancel", "drop_kept", "retire", "retry", "skip"]
 
 _REQUEST = """
 INSERT INTO projection.request (id, kind, name, version, only_tenant, options, requested_by)
-VALUES ($1, $2, $3, $4, $5, '{}', $6) ON CONFLICT (id) DO NOTHING
+VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7) ON CONFLICT (id) DO NOTHING
 """
 _UNDER_WAY = """
 SELECT id, requested_by FROM projection.request
@@ -38,13 +38,14 @@ FROM projection.request WHERE id = $1
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for, of which projection, in which store (None: in all), by whom."""
+    """What is asked for, of which projection, in which store (None: in all), by whom, and how."""
 
     kind: Kind
     name: str
     version: int
     tenant_id: UUID | None
     requested_by: str
+    options: Mapping[str, int | str | None] = {}
 
 
 class UnderWay(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +77,7 @@ async def ask(read_pool: Pool, request: Request, *, request_id: UUID | None = No
         request.name,
         request.version,
         request.tenant_id,
+        msgspec.json.encode(request.options).decode(),
         request.requested_by,
     )
     return request_id

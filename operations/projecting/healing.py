@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 
 from operations.errors import CommandFailed
+from operations.projecting import following
 from operations.projecting.dead_letters import DeadLetter, dead_letter, known_dead_letter
 from shared_kernel.database.pool import Pool
-from shared_kernel.identifiers import new_id
 
 _LOOK_SECONDS = 0.1
 _UNSEEN_TIMEOUT_SECONDS = 60.0
@@ -17,10 +17,6 @@ _UNSEEN_TIMEOUT_SECONDS = 60.0
 _HEAL_SECONDS = 10.0
 """A skipped event's key goes on within a second; with a long queue behind it, part by part."""
 
-_REQUEST = """
-INSERT INTO projection.request (id, kind, name, version, only_tenant, options, requested_by)
-VALUES ($1, $2, $3, $4, $5, jsonb_build_object('dead_letter', $6::text, 'why', $7::text), $8)
-"""
 _OPEN = """
 SELECT requested_by FROM projection.request
 WHERE kind IN ('retry', 'skip') AND state IN ('requested', 'running') AND options->>'dead_letter' = $1 LIMIT 1
@@ -70,19 +66,15 @@ async def ask(write_pool: Pool, read_pool: Pool, treatment: Treatment) -> UUID:
     asked_by = await read_pool.fetchval(_OPEN, f"{letter.id}")
     if asked_by is not None:
         raise CommandFailed(f"{asked_by} has asked for {letter.id} already, and the projector has not answered yet")
-    request_id = new_id()
-    await read_pool.execute(
-        _REQUEST,
-        request_id,
-        treatment.kind,
-        letter.projection,
-        letter.version,
-        letter.tenant_id,
-        f"{letter.id}",
-        treatment.why,
-        treatment.asked_by,
+    request = following.Request(
+        kind=treatment.kind,
+        name=letter.projection,
+        version=letter.version,
+        tenant_id=letter.tenant_id,
+        requested_by=treatment.asked_by,
+        options={"dead_letter": f"{letter.id}", "why": treatment.why},
     )
-    return request_id
+    return await following.ask(read_pool, request)
 
 
 async def treat(write_pool: Pool, read_pool: Pool, treatment: Treatment) -> Treated:

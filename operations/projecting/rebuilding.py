@@ -9,23 +9,18 @@ import msgspec
 
 from operations.errors import CommandFailed
 from operations.in_house import pool_as
-from operations.projecting.following import UnderWay, follow, under_way
+from operations.projecting.following import Request, UnderWay, ask, follow, under_way
 from operations.projecting.operator import at_the_command_line
 from operations.projecting.task import somebody_projects
 from operations.projecting.verifying import verify_projection
 from operations.servers.installation import Installation
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.roles import DatabaseRole
-from shared_kernel.identifiers import new_id
 
 _LOOK_SECONDS = 0.2
 _UNSEEN_TIMEOUT_SECONDS = 60.0
 """A living projector sees every store within seconds."""
 
-_REQUEST = """
-INSERT INTO projection.request (id, kind, name, version, only_tenant, options, requested_by)
-VALUES ($1, 'rebuild', $2, $3, $4, $5::jsonb, $6) ON CONFLICT (id) DO NOTHING
-"""
 _EVENTS = "SELECT coalesce(sum(position), 0)::bigint FROM log.tenant_head WHERE $1::uuid IS NULL OR tenant_id = $1"
 
 _STORES = "SELECT count(*) FROM log.tenant_head WHERE position > 0 AND ($1::uuid IS NULL OR tenant_id = $1)"
@@ -115,10 +110,15 @@ async def ask_rebuild(
         requested_by: who asks.
         request_id: where it was chosen before; else a new one.
     """
-    asked = request_id or new_id()
-    options = msgspec.json.encode({"rate": request.rate, "keep_old": request.keep_old}).decode()
-    await read_pool.execute(_REQUEST, asked, request.name, request.version, request.tenant_id, options, requested_by)
-    return asked
+    asked = Request(
+        kind="rebuild",
+        name=request.name,
+        version=request.version,
+        tenant_id=request.tenant_id,
+        requested_by=requested_by,
+        options={"rate": request.rate, "keep_old": request.keep_old},
+    )
+    return await ask(read_pool, asked, request_id=request_id)
 
 
 async def _wait_for_a_live_build(write_pool: Pool, read_pool: Pool, request: RebuildRequest) -> None:

@@ -96,6 +96,7 @@ class Healing:
             healed = await self._carry_out(asked)
             if healed is not None:
                 yield healed
+                await self._end(asked, None)  # once Redis has it too
         async with transaction(self._read_pool, tenant_id=None) as connection:
             due = await parking.due(connection, tenants, self._labels, limit=_AT_A_TIME)
         for parked in due:
@@ -111,7 +112,9 @@ class Healing:
 
     async def _carry_out(self, asked: Asked) -> Healed | None:
         if asked.state == "running":  # begun by a worker that is no more: this shard is worked on by one at a time
-            await self._end(asked, _INTERRUPTED)
+            async with transaction(self._read_pool, tenant_id=None) as connection:
+                waits = await parking.find(connection, asked.dead_letter) is not None
+            await self._end(asked, _INTERRUPTED if waits else None)
             return None
         parked = await self._begin(asked)
         if parked is None:
@@ -121,9 +124,10 @@ class Healing:
                 await self._skips.load(connection, [parked.tenant_id])
             return None
         healed = await self._retry.attempt(parked)
-        async with transaction(self._read_pool, tenant_id=None) as connection:
-            error = None if healed is not None else await connection.fetchval(_ERROR_OF, asked.dead_letter)
-        await self._end(asked, None if error is None else f"it failed again: {error}")
+        if healed is None:
+            async with transaction(self._read_pool, tenant_id=None) as connection:
+                error = await connection.fetchval(_ERROR_OF, asked.dead_letter)
+            await self._end(asked, f"it failed again: {error}")
         return healed
 
     async def _begin(self, asked: Asked) -> ParkedKey | None:

@@ -27,6 +27,8 @@ _MAX_DIFFERENCES = 20
 _MAX_SHOWN_BYTES = 500
 _SNAPSHOT_SECONDS = 3_600.0
 """The snapshot waits, idle, while the log is folded."""
+_FETCH_SECONDS = 60.0
+"""A process that holds a fold in memory may stand still for longer than others wait for an answer."""
 
 _COLUMNS = "c.tenant_id, c.name, c.version, c.build, c.mode, c.position, c.as_of, c.revision, c.rows, c.parked"
 # What readers see: the active build, and those that were frozen for them.
@@ -222,7 +224,9 @@ class _Table:
     async def compare(self, part: KeyPart, folded: dict[Key, AnyStoredRow]) -> list[Difference]:
         """The differences of one part; what stands in the table is taken out of `folded`, and the rest is missing."""
         differences: list[Difference] = []
-        rows = self._connection.cursor(self._codec.select_all, self._tenant_id, self._build, prefetch=_ROWS_PER_FETCH)
+        rows = self._connection.cursor(
+            self._codec.select_all, self._tenant_id, self._build, prefetch=_ROWS_PER_FETCH, timeout=_FETCH_SECONDS
+        )
         async for record in rows:
             key = self._codec.key_of_record(record)[1]
             if part.holds(key):

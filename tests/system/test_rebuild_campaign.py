@@ -1,12 +1,13 @@
 """A rebuild whose projector is killed again and again, while stores go on selling, ends as if nothing had been."""
 
 import asyncio
+import gc
 import os
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
 import asyncpg
@@ -92,8 +93,19 @@ async def rebuild_under_fire(
     with worker(servers, lease_seconds=_LEASE_SECONDS):
         await projected(servers, within_seconds=within_seconds)
         tell("every view has what was written meanwhile; comparing all rows with the log")
-        await assert_identical(servers)
+        with _uncollected():
+            await assert_identical(servers)
     return interrupted
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Rows hold no cycles, and to look for some in hundreds of thousands again and again takes most of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 async def _loaded(admin: asyncpg.Connection, *, more: int, within_seconds: float) -> None:
@@ -105,13 +117,14 @@ async def _loaded(admin: asyncpg.Connection, *, more: int, within_seconds: float
         loaded, left = await admin.fetchval(_LOADED), await admin.fetchval(_LEFT)
         return bool(loaded - before >= more or left == 0)
 
-    await eventually(look, within_seconds=within_seconds)
+    if more:
+        await eventually(look, within_seconds=within_seconds)
 
 
 async def test_a_rebuild_killed_three_times_ends_identical(servers: Servers) -> None:
     """Every row of every view, in PostgreSQL and Redis, under continuous writes."""
     # The first before a loader can have started, so that one kill at least is in the middle.
-    interrupted = await rebuild_under_fire(servers, events=5_000, seed=1, kills=(0.0, 0.1, 0.1), within_seconds=60)
+    interrupted = await rebuild_under_fire(servers, events=5_000, seed=1, kills=(0.0, 0.01, 0.01), within_seconds=120)
     assert interrupted > 0
     async with _admin(servers) as admin:
         builds = await admin.fetch("SELECT DISTINCT build FROM read.active_build WHERE name = ANY($1)", list(_REBUILT))

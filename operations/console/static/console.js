@@ -3,9 +3,12 @@
 import { get, post } from "./api.js";
 import * as desk from "./desk.js";
 import { byId, say, whileBusy } from "./elements.js";
+import * as explain from "./explain.js";
+import * as keys from "./keys.js";
 import * as letters from "./letters.js";
 import { hush, listen } from "./live.js";
 import * as manage from "./manage.js";
+import * as sagas from "./sagas.js";
 import * as watch from "./watch.js";
 
 function showDoor(sentence = "") {
@@ -21,7 +24,7 @@ function showDesk() {
   byId("door").hidden = true;
   byId("desk").hidden = byId("bar").hidden = false;
   listen(desk.showOverview);
-  watch.look();
+  for (const part of [keys, sagas, watch]) part.look();
 }
 
 async function enter(event) {
@@ -64,7 +67,7 @@ async function leave() {
   showDoor();
 }
 
-for (const part of [desk, letters, manage, watch]) part.begin();
+for (const part of [desk, explain, keys, letters, manage, sagas, watch]) part.begin();
 byId("door-form").addEventListener("submit", enter);
 byId("leave").addEventListener("click", leave);
 addEventListener("session-over", () => byId("door").hidden && showDoor("The session has ended. Enter the key again."));

@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { byId, keep, make, say, setAttribute, setText } from "./elements.js";
+import { showProjectionNames } from "./explain.js";
 import { count, duration, lateness, moment, person, plural, sentence } from "./format.js";
 import { showLetters } from "./letters.js";
 import { openProjection, refreshProjection } from "./manage.js";
@@ -27,6 +28,7 @@ export function showOverview(fresh) {
   followVerifications();
   showLetters(sum(overview.projections, "dead_letters") + sum(overview.projections, "retrying"));
   refreshProjection(overview);
+  showProjectionNames(overview.projections);
   announce();
 }
 

@@ -2,6 +2,7 @@
 
 import { get, post } from "./api.js";
 import { byId, keep, make, say, setAttribute, setText, whileBusy } from "./elements.js";
+import { explainRow } from "./explain.js";
 import { count, json, moment, plural, sentence } from "./format.js";
 
 const EVERY_MS = 4000;
@@ -67,7 +68,11 @@ async function openLetter(id) {
   }
 }
 
+let shown = null;
+
 function fill({ dead_letter: one, events, row, traceback }) {
+  shown = one;
+  byId("letter-explain").hidden = one.key === "*";
   setText(byId("letter-title"), `${one.projection}@${one.version}, ${one.tenant}`);
   setText(byId("letter-line"), `Row ${one.key} · build ${one.build} · ${one.state} after ${plural(one.attempts, "attempt")} · since ${moment(one.since)}`);
   setText(byId("letter-trace"), [one.error, ...traceback].join("\n"));
@@ -94,6 +99,10 @@ async function treat(button, path, data, done) {
 }
 
 export function begin() {
+  byId("letter-explain").addEventListener("click", () => {
+    byId("letter").close();
+    explainRow(shown.projection, shown.tenant, shown.key);
+  });
   byId("do-retry").addEventListener("click", (event) => treat(event.target, "retry", undefined, "Retry asked for"));
   byId("skip-form").addEventListener("submit", (event) => {
     event.preventDefault();

@@ -1,8 +1,9 @@
 // One projection's dialog: verify, rebuild, pause, resume, roll back.
 
-import { get, post, segment } from "./api.js";
-import { byId, keep, make, say, setText, whileBusy } from "./elements.js";
+import { post, segment } from "./api.js";
+import { byId, say, setText, whileBusy } from "./elements.js";
 import { count, sentence } from "./format.js";
+import { loadStoreNames } from "./names.js";
 
 let name = null;
 let overview = null;
@@ -18,7 +19,7 @@ export function openProjection(chosen, fresh) {
   refreshProjection(fresh);
   byId("manage").showModal();
   byId("manage-title").focus();
-  loadNames();
+  loadStoreNames();
 }
 
 export function refreshProjection(fresh) {
@@ -36,15 +37,6 @@ export function refreshProjection(fresh) {
   byId("do-drop").hidden = kept.length === 0;
   const running = overview.requests.some((one) => one.kind === "rebuild" && one.name === name && ["requested", "running"].includes(one.state));
   byId("do-cancel").hidden = !running;
-}
-
-async function loadNames() {
-  try {
-    const { stores } = await get("/stores");
-    keep(byId("store-names"), stores, { key: (one) => one.tenant, create: (one) => make("option", { value: one.tenant }), update() {} });
-  } catch {
-    // Only a convenience: a name can be typed.
-  }
 }
 
 function ask(button, path, data, done) {
