@@ -18,11 +18,11 @@ from operations.sagas import ListedSaga, ShownSaga, listed_sagas, operate_saga, 
 from shared_kernel.access.roles import OPERATE
 from shared_kernel.http.routes import declare
 from write_side.command_execution.execution import Decide
-from write_side.order_saga.errors import SagaNotFound, SagaNotWaiting
+from write_side.order_saga.errors import ProviderStillAsked, SagaNotFound, SagaNotWaiting
 from write_side.order_saga.operating import SagaDecided, resolve_saga, retry_saga
 
 State = Literal["running", "needs_attention", "completed", "compensated", "resolved"]
-_DECLARED = declare(policy=OPERATE, idempotency="accepted", errors=(SagaNotFound, SagaNotWaiting, KeyReused))
+_ERRORS = (SagaNotFound, SagaNotWaiting, KeyReused)
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,7 +57,12 @@ async def show_saga(desk: NamedDependency[Desk], order_id: FromPath[UUID]) -> Re
     return answer(await shown_saga(desk.house, order_id))
 
 
-@post("/sagas/{order_id:uuid}/retry", opt=_DECLARED, summary="Have one tried again", status_code=200)
+@post(
+    "/sagas/{order_id:uuid}/retry",
+    opt=declare(policy=OPERATE, idempotency="accepted", errors=_ERRORS),
+    summary="Have one tried again",
+    status_code=200,
+)
 async def retry(
     request: HttpRequest, desk: NamedDependency[Desk], order_id: FromPath[UUID], data: JSONBody[Note]
 ) -> Response[Answer[SagaDecided]]:
@@ -66,7 +71,12 @@ async def retry(
     return await _operated(request, desk, order_id, decide, why=data.why)
 
 
-@post("/sagas/{order_id:uuid}/resolution", opt=_DECLARED, summary="Say that one was settled by hand", status_code=200)
+@post(
+    "/sagas/{order_id:uuid}/resolution",
+    opt=declare(policy=OPERATE, idempotency="accepted", errors=(*_ERRORS, ProviderStillAsked)),
+    summary="Say that one was settled by hand",
+    status_code=200,
+)
 async def resolve(
     request: HttpRequest, desk: NamedDependency[Desk], order_id: FromPath[UUID], data: JSONBody[Note]
 ) -> Response[Answer[SagaDecided]]:

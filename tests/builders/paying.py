@@ -1,6 +1,6 @@
 """A store whose orders are paid through the sandbox, with the saga's loops turned by hand."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from uuid import UUID
@@ -27,6 +27,7 @@ from write_side.payments.providers import payment_gateway
 
 PRICE_MINOR = 1299
 _MAX_TURNS = 60
+_MAX_LOOKS = 8
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,17 +117,29 @@ class PaidStore:
         message = f"still busy after {_MAX_TURNS} turns"
         raise AssertionError(message)
 
+    async def wait_out(self) -> None:
+        """Turn while waiting sagas are made to look again."""
+        for _ in range(_MAX_LOOKS):
+            await self.settle_down()
+            await self.write_side.as_administrator("UPDATE write.order_saga SET due_at = now() WHERE state = 'running'")
+
     async def standing(self, order: OrderDecided) -> Standing:
         """Where everything about an order is."""
+        return (await self.standings([order]))[0]
+
+    async def standings(self, orders: Sequence[OrderDecided]) -> list[Standing]:
+        """The same of many, in their order."""
         rows = await self.write_side.as_administrator(
             "SELECT o.status AS order, p.status AS payment, coalesce(s.state, 'none') AS saga,"
             " coalesce(s.step, 'none') AS step, o.held_for, p.authorized_minor AS authorized,"
             " p.captured_minor AS captured, p.refunded_minor AS refunded"
             " FROM write.sales_order o JOIN write.payment p USING (tenant_id, order_id)"
-            " LEFT JOIN write.order_saga s USING (tenant_id, order_id) WHERE o.order_id = $1",
-            order.id,
+            " LEFT JOIN write.order_saga s USING (tenant_id, order_id)"
+            " JOIN unnest($1::uuid[]) WITH ORDINALITY AS wanted(order_id, place) USING (order_id)"
+            " ORDER BY wanted.place",
+            [order.id for order in orders],
         )
-        return Standing(**dict(rows[0]))
+        return [Standing(**dict(row)) for row in rows]
 
     async def at_provider(self, order: OrderDecided) -> list[ProviderIntent]:
         """What the provider did for an order."""

@@ -13,3 +13,9 @@ class SagaNotWaiting(ConflictError):
     """It does not ask for attention."""
 
     code = "saga_not_waiting"
+
+
+class ProviderStillAsked(ConflictError):
+    """What the provider makes of something it was asked for is not known yet: it could be done after all."""
+
+    code = "provider_still_asked"

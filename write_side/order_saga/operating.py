@@ -8,10 +8,11 @@ from write_side.command_execution.requests import Outcome
 from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.order_saga import repository
 from write_side.order_saga.advancing import Standing, load
-from write_side.order_saga.errors import SagaNotFound, SagaNotWaiting
+from write_side.order_saga.errors import ProviderStillAsked, SagaNotFound, SagaNotWaiting
 from write_side.order_saga.repository import Step
 from write_side.orders import changing
 from write_side.orders.commands import CancelOrder
+from write_side.payments.model import Payment
 from write_side.payments.settling import deadline
 
 
@@ -48,8 +49,10 @@ async def resolve_saga(order_id: UUID, why: str, work: UnitOfWork) -> Outcome:
     Raises:
         SagaNotFound: the store has no such saga.
         SagaNotWaiting: it does not ask for attention.
+        ProviderStillAsked: a call is under way, or its answer was lost and is being looked up.
     """
     standing = await _waiting(order_id, work)
+    _refuse_while_asked(standing.payment)
     await repository.write_operations_off(work.connection, work.tenant.id, standing.saga.payment_id, now=work.now)
     is_undone = standing.saga.undo_reason is not None and standing.order.status != "cancelled"
     if is_undone and standing.order.fulfilment_status == "unfulfilled":
@@ -64,6 +67,14 @@ async def _waiting(order_id: UUID, work: UnitOfWork) -> Standing:
     if standing.saga.state != "needs_attention":
         raise SagaNotWaiting(f"the saga is {standing.saga.state}: only one that needs attention can be changed by hand")
     return standing
+
+
+def _refuse_while_asked(payment: Payment) -> None:
+    # Those that nobody has asked about yet are locked by now, and nobody will.
+    asked = [one.kind for one in payment.operations if one.status == "intended" and one.attempts]
+    if asked:
+        message = f"the provider is still being asked about a {asked[0]}: resolve it once that has come to an end"
+        raise ProviderStillAsked(message)
 
 
 async def _leave(standing: Standing, step: Step, work: UnitOfWork) -> Outcome:

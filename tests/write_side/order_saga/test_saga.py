@@ -13,8 +13,6 @@ from tests.builders.paying import PRICE_MINOR, PaidStore, open_paid_store
 from tests.builders.sandbox import DECLINED
 from tests.servers import Servers
 from write_side.command_execution.errors import OutcomeUnknownError
-from write_side.order_saga.errors import SagaNotWaiting
-from write_side.order_saga.operating import resolve_saga, retry_saga
 from write_side.order_saga.runtime import SagaRuntime
 from write_side.orders.commands import ReturnedQuantity, ReturnFromOrder
 from write_side.orders.errors import OrderAwaitsPayment
@@ -147,7 +145,7 @@ async def test_an_order_not_confirmed_in_time_is_undone_even_if_it_was_charged(s
     await store.write_side.as_administrator("UPDATE write.order_saga SET confirm_by = now() + interval '1 hour'")
     await store.turn()
     await store.write_side.as_administrator("UPDATE write.order_saga SET confirm_by = now(), due_at = now()")
-    await _wait_out(store)
+    await store.wait_out()
     undone = await store.standing(order)
     assert (undone.order, undone.payment, undone.saga) == ("cancelled", "voided", "compensated")
     assert [(intent.status, intent.net) for intent in await store.at_provider(order)] == [("canceled", 0)]
@@ -192,60 +190,10 @@ async def test_a_capture_that_is_refused_asks_for_attention(store: PaidStore) ->
     await store.settle_down()
     await store.sandbox.misbehave("decline", on="capture")
     await store.fulfil(order)
-    await _wait_out(store)
+    await store.wait_out()
     halted = await store.standing(order)
     assert (halted.saga, halted.payment) == ("needs_attention", "authorized")
     assert (await store.events_of(order))[-1] == "OrderNeedsAttention"
-
-
-async def test_an_operator_has_a_refused_capture_tried_again(store: PaidStore) -> None:
-    """Under a key of its own, since the provider would only repeat its refusal under the first."""
-    order = await store.order()
-    await store.settle_down()
-    await store.sandbox.misbehave("decline", on="capture")
-    await store.fulfil(order)
-    await _wait_out(store)
-    await store.write_side.run(partial(retry_saga, order.id, "the bank was asked"))
-    await store.settle_down()
-    assert (await store.standing(order)).saga == "completed"
-    assert [intent.net for intent in await store.at_provider(order)] == [PRICE_MINOR]
-
-
-async def test_an_operator_has_a_refused_refund_of_a_return_tried_again(store: PaidStore) -> None:
-    """Otherwise the saga would be complete, and the buyer without book and money."""
-    order = await store.order()
-    await store.settle_down()
-    await store.fulfil(order)
-    await store.settle_down()
-    for times in (1, 2):
-        await store.sandbox.misbehave("decline", on="refund")
-        if times == 1:
-            line = ReturnedQuantity(line_id=order.lines[0].line_id, quantity=1)
-            await store.write_side.run(partial(return_from_order, order.id, ReturnFromOrder(lines=(line,))))
-        await store.settle_down()
-        assert (await store.standing(order)).saga == "needs_attention"
-        await store.write_side.run(partial(retry_saga, order.id, "the bank was asked"))
-    await store.settle_down()
-    after = await store.standing(order)
-    assert (after.saga, after.payment, after.refunded) == ("completed", "refunded", PRICE_MINOR)
-    assert [intent.net for intent in await store.at_provider(order)] == [0]
-
-
-async def test_an_operator_closes_what_was_settled_by_hand(store: PaidStore) -> None:
-    """What was being undone is cancelled then, and its copies are free; a saga that needs nobody is left alone."""
-    order = await store.order()
-    await store.settle_down()
-    with pytest.raises(SagaNotWaiting):
-        await store.write_side.run(partial(resolve_saga, order.id, "why not"))
-    store_refuses = "UPDATE write.order_saga SET hold_until = now(), due_at = now()"
-    await store.write_side.as_administrator(store_refuses)
-    await store.sandbox.misbehave("decline", on="void")
-    await _wait_out(store)
-    assert (await store.standing(order)).saga == "needs_attention"
-    await store.write_side.run(partial(resolve_saga, order.id, "let go on the telephone"))
-    resolved = await store.standing(order)
-    assert (resolved.saga, resolved.order) == ("resolved", "cancelled")
-    assert await store.stock() == (100, 0)
 
 
 async def test_the_token_is_forgotten_once_the_provider_has_answered(store: PaidStore) -> None:
@@ -284,10 +232,3 @@ async def test_the_same_is_asked_for_once(store: PaidStore) -> None:
 async def _tokens(store: PaidStore) -> int:
     rows = await store.write_side.as_administrator("SELECT count(*) AS count FROM write.payment_token")
     return int(rows[0]["count"])
-
-
-async def _wait_out(store: PaidStore) -> None:
-    """Turn while waiting sagas are made to look again."""
-    for _ in range(8):
-        await store.settle_down()
-        await store.write_side.as_administrator("UPDATE write.order_saga SET due_at = now() WHERE state = 'running'")
