@@ -1,6 +1,7 @@
 """The sandbox provider in a process of its own, told to misbehave, and its ledger looked at."""
 
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -66,9 +67,21 @@ class Sandbox:
         """From now on."""
         (await self._client.delete(f"{self.url}/sandbox/faults")).raise_for_status()
 
+    async def let_go(self, intent_id: str) -> None:
+        """Hold no longer what it holds for us, of its own accord; or fail to, where it was told to fail."""
+        headers = {"Idempotency-Key": f"by itself {secrets.token_hex(8)}"}
+        with suppress(httpx.TimeoutException):
+            await self._client.post(f"{self.url}/v1/payment_intents/{intent_id}/cancel", headers=headers)
+
     async def ledger(self) -> list[ProviderIntent]:
         """Everything it holds, took and gave back."""
         answer = (await self._client.get(f"{self.url}/sandbox/ledger")).raise_for_status()
+        return msgspec.convert(answer.json()["intents"], list[ProviderIntent])
+
+    async def of_store(self, tenant_id: object) -> list[ProviderIntent]:
+        """Whatever it did for one store of ours."""
+        query = {"store": str(tenant_id)}
+        answer = (await self._client.get(f"{self.url}/sandbox/ledger", params=query)).raise_for_status()
         return msgspec.convert(answer.json()["intents"], list[ProviderIntent])
 
     async def of_payment(self, payment_id: object) -> list[ProviderIntent]:

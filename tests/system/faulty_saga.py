@@ -23,11 +23,11 @@ from write_side.worker import ReactionsSettings, Subscribers, run_until_signalle
 TIMES = SagaTimes(
     confirm_seconds=3600.0,
     hold_seconds=3600.0,
-    poll_seconds=0.3,
+    poll_seconds=0.5,
     lease_seconds=0.5,
-    asking_lease_seconds=0.8,
+    asking_lease_seconds=2.5,
     longest_pause_seconds=0.2,
-    idle_seconds=0.02,
+    idle_seconds=0.05,
 )
 _AT_ONCE = 4
 """They race each other, and each waits for its own point."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.builders.paying import PRICE_MINOR, PaidStore
+from tests.builders.paying import PaidStore
 from tests.builders.reacting import reactions_settings
 from tests.builders.sandbox import DECLINED, KEY, VISA
 from tests.eventually import eventually
@@ -22,7 +22,10 @@ from write_side.payments.handlers import plan_capture
 
 WAYS = ("kept", "declined", "cancelled", "abandoned", "returned", "captured_and_cancelled", "refused")
 """What becomes of the orders of one round; together they pass every point there is."""
-_CAPTURED = ("kept", "returned", "captured_and_cancelled")
+_PATIENCE_SECONDS = 300.0
+"""With a machine that has much else to do; a free one needs a tenth."""
+_AT_ONCE = 4
+"""Rounds under way: while an order of one waits for a dead worker's lease, others pass the points that are left."""
 
 
 class Round:
@@ -31,6 +34,7 @@ class Round:
     def __init__(self, store: PaidStore) -> None:
         self._store = store
         self.orders: dict[str, OrderDecided] = {}
+        self.left: list[str] = ["not placed"]
         self._done: set[str] = set()
 
     async def place(self) -> None:
@@ -39,13 +43,12 @@ class Round:
             self.orders[way] = await self._store.order(token=DECLINED if way == "declined" else VISA)
         await self._store.cancel(self.orders["abandoned"])
 
-    async def push(self) -> list[str]:
-        """Do what can be done by now from outside; what has not come to its end."""
-        rows = {way: await self._store.standing(order) for way, order in self.orders.items()}
+    async def push(self) -> None:
+        """Do what can be done by now from outside, and see what has not come to its end."""
+        found = await self._store.standings(list(self.orders.values()))
+        rows = dict(zip(self.orders, found, strict=True))
         for way, at in rows.items():
-            # The provider refuses the next capture, whosever it is: the others' come first.
-            is_next = way != "refused" or all(rows[one].captured for one in _CAPTURED)
-            if at.order == "confirmed" and way not in self._done and is_next:
+            if at.order == "confirmed" and way not in self._done:
                 await self._next(way)
         back = rows["returned"]
         if back.saga == "completed" and back.order == "fulfilled":
@@ -55,7 +58,7 @@ class Round:
         taken = rows["captured_and_cancelled"]
         if taken.payment == "captured" and taken.order == "confirmed":
             await self._store.cancel(self.orders["captured_and_cancelled"])
-        return [f"{way}: {at}" for way, at in rows.items() if not self._is_settled(way, at.saga, at.payment)]
+        self.left = [f"{way}: {at}" for way, at in rows.items() if not self._is_settled(way, at.saga, at.payment)]
 
     async def _next(self, way: str) -> None:
         order = self.orders[way]
@@ -63,7 +66,11 @@ class Round:
             case "kept" | "returned":
                 await self._store.fulfil(order)
             case "refused":
-                await self._store.sandbox.misbehave("decline", on="capture")
+                # The provider will refuse to take what it holds no longer.
+                [intent] = await self._store.at_provider(order)
+                if intent.held:
+                    await self._store.sandbox.let_go(intent.id)
+                    return
                 await self._store.fulfil(order)
             case "cancelled":
                 await self._store.cancel(order)
@@ -81,22 +88,9 @@ class Round:
             case "returned":
                 return saga == "completed" and payment == "refunded"
             case "refused":
-                return saga in {"needs_attention", "completed"}
+                return saga == "needs_attention"
             case _:
                 return saga == "compensated"
-
-    async def check(self) -> None:
-        """Against the provider's own books: one net charge for what was kept, none for what was not."""
-        for way, order in self.orders.items():
-            intents = await self._store.at_provider(order)
-            assert len(intents) <= 1, (way, intents)
-            net, held = sum(intent.net for intent in intents), sum(intent.held for intent in intents)
-            at = await self._store.standing(order)
-            if way == "kept":
-                assert (net, held, at.saga) == (PRICE_MINOR, 0, "completed"), (way, at, intents)
-            elif way != "refused":
-                assert (net, held) == (0, 0), (way, at, intents)
-            assert (net, held) == (at.captured - at.refunded, at.authorized - at.captured if held else 0), (way, at)
 
 
 class Workers:
@@ -120,7 +114,7 @@ class Workers:
 
 
 @contextmanager
-def saga_workers(store: PaidStore, *deaths: str) -> Iterator[Workers]:
+def saga_workers(store: PaidStore, *deaths: str, provider_timeout_seconds: float = 5.0) -> Iterator[Workers]:
     """A worker for each `<point>:<passage>`, which dies there; a healthy one where none is given."""
     settings = reactions_settings(
         store.write_side.servers,
@@ -128,7 +122,7 @@ def saga_workers(store: PaidStore, *deaths: str) -> Iterator[Workers]:
         lease_seconds=1.5,  # a loaded machine must not take it for dead
         payment_provider_url=store.sandbox.url,
         payment_provider_key=KEY,
-        payment_provider_timeout_seconds=0.6,
+        payment_provider_timeout_seconds=provider_timeout_seconds,
         log_level="error",
     )
     environment = {f"SHELFWISE_{name.upper()}": f"{value}" for name, value in msgspec.structs.asdict(settings).items()}
@@ -145,26 +139,34 @@ def saga_workers(store: PaidStore, *deaths: str) -> Iterator[Workers]:
             process.wait(10)
 
 
-async def settled(rounds: Sequence[Round], *, within_seconds: float = 60.0) -> None:
+async def settled(rounds: Sequence[Round]) -> None:
     """Wait until every order of these rounds has come to its end, as healthy workers bring it there."""
 
     async def left() -> list[str]:
-        return [line for one in rounds for line in await one.push()]
+        return [line for one in await _pushed(rounds) for line in one.left]
 
-    await eventually(left, lambda lines: not lines, within_seconds=within_seconds)
+    await eventually(left, lambda lines: not lines, within_seconds=_PATIENCE_SECONDS)
 
 
-async def kill_along(store: PaidStore, deaths: Sequence[str], rounds: list[Round], *, within_seconds: float) -> None:
+async def kill_along(store: PaidStore, workers: Workers, deaths: Sequence[str], rounds: list[Round]) -> None:
     """Let workers die at each of these, with one round of orders after another for them to be at."""
-    with saga_workers(store, *deaths) as workers:
 
-        async def left() -> list[str]:
-            if workers.are_gone:
-                return []
-            waiting = await rounds[-1].push() if rounds else []
-            if not waiting:
-                rounds.append(Round(store))
-                await rounds[-1].place()
-            return [*sorted(set(deaths) - set(workers.deaths)), *waiting, f"round {len(rounds)}"]
+    async def left() -> list[str]:
+        if workers.are_gone:
+            return []
+        waiting = await _pushed(rounds)
+        if len(waiting) < _AT_ONCE:
+            rounds.append(Round(store))
+            await rounds[-1].place()
+        lines = [line for one in waiting for line in one.left]
+        return [*sorted(set(deaths) - set(workers.deaths)), *lines, f"round {len(rounds)}"]
 
-        await eventually(left, lambda lines: not lines, within_seconds=within_seconds)
+    await eventually(left, lambda lines: not lines, within_seconds=_PATIENCE_SECONDS)
+
+
+async def _pushed(rounds: Sequence[Round]) -> list[Round]:
+    """Those that are not at their end yet."""
+    for one in rounds:
+        if one.left:
+            await one.push()
+    return [one for one in rounds if one.left]
