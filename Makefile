@@ -21,6 +21,7 @@ BROWSER_READY := .venv/browser-ready
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 SEED ?= 1
 KILLS ?= 200
+EXAMPLES ?= 200
 PORT ?= 8000
 ONLY ?=
 MINUTES ?= 60
@@ -28,7 +29,7 @@ MINUTES ?= 60
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser check contract verify-real-input kill-campaign rebuild-campaign fuzz lock bench \
+.PHONY: help setup run test test-browser check contract verify-real-input kill-campaign rebuild-campaign saga-campaign books-campaign fuzz lock bench \
 	bench-growth bench-fairness soak
 
 help: ## list the targets
@@ -68,8 +69,11 @@ kill-campaign: $(READY) ## kill the projector at random points (SEED=…, KILLS=
 rebuild-campaign: $(READY) ## rebuild 200,000 events under writes, killed three times (SEED=…), and compare with a refold
 	SHELFWISE_REBUILD_SEED=$(SEED) $(BIN)/pytest -n 0 -m rebuild_campaign tests/system
 
-saga-campaign: $(READY) ## kill the saga's worker 200 times (SEED=…) and compare with the provider's own books
-	SHELFWISE_SAGA_SEED=$(SEED) $(BIN)/pytest -n 0 -m saga_campaign tests/system
+saga-campaign: $(READY) ## kill the saga's worker (SEED=…, KILLS=200) and compare orders, stock, money and views
+	SHELFWISE_SAGA_SEED=$(SEED) SHELFWISE_SAGA_KILLS=$(KILLS) $(BIN)/pytest -n 0 -m saga_campaign tests/system
+
+books-campaign: $(READY) ## random days in a store beside plain books (SEED=…, EXAMPLES=200): stock, money and orders after each step
+	SHELFWISE_BOOKS_SEED=$(SEED) SHELFWISE_BOOKS_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n 0 -m books_campaign tests/system/books
 
 fuzz: $(READY) ## make up thousands of requests from the contract (SEED=…): no 5xx, nothing undocumented
 	SHELFWISE_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(WORKERS) -m fuzz tests/system

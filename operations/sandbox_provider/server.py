@@ -136,7 +136,9 @@ class SandboxProvider:
                 self._behaviour.clear()
                 return _json({"cleared": True})
             case "GET", "/sandbox/ledger":
-                return _json({"intents": [msgspec.structs.asdict(intent) for intent in self._ledger.intents()]})
+                store = request.query.get("store")
+                intents = self._ledger.intents() if store is None else self._ledger.marked("shelfwise_tenant", store)
+                return _json({"intents": [msgspec.structs.asdict(intent) for intent in intents]})
             case _:
                 return bad(404, "invalid_request_error", "url_unknown")
 
