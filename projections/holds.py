@@ -38,6 +38,7 @@ def evolve(row: HoldRow | None, event: HoldEvent, recorded: AnyRecorded) -> Hold
                 allocated=event.allocated,
                 placed_at=recorded.occurred_at,
                 order_id=None,
+                expires_at=event.expires_at,
             )
         case HoldAllocated():
             return msgspec.structs.replace(

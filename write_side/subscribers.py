@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from write_side.customers.showing import Showing
+from write_side.inventory.holds.expiring import expiring_holds
 from write_side.mail.noting import MAIL
 from write_side.mail.sending import MailDelivery
 from write_side.order_saga.reaction import following_orders
@@ -28,4 +29,4 @@ class Deliverers(msgspec.Struct, frozen=True, kw_only=True):
 def duties_of(deliverers: Deliverers) -> Sequence[Duty]:
     """What a worker does beside reacting."""
     showing = () if deliverers.customers is None else (deliverers.customers.duty,)
-    return (deliverers.webhooks.duty, deliverers.mail.duty, *showing)
+    return (deliverers.webhooks.duty, deliverers.mail.duty, expiring_holds(), *showing)

@@ -26,6 +26,7 @@ class HoldItem(msgspec.Struct, frozen=True, kw_only=True):
     allocated: int
     placed_at: datetime
     order_id: UUID | None
+    expires_at: datetime | None
 
 
 HOLDS: Final = ListSpecification(
@@ -41,6 +42,7 @@ HOLDS: Final = ListSpecification(
         "allocated",
         "placed_at",
         "order_id",
+        "expires_at",
     ),
     sorts={"placed_at": "placed_at"},
     default_sort="placed_at",
@@ -71,4 +73,5 @@ def _item(record: Record) -> HoldItem:
         allocated=record["allocated"],
         placed_at=record["placed_at"],
         order_id=record["order_id"],
+        expires_at=record["expires_at"],
     )

@@ -16,6 +16,7 @@ class HoldRow(msgspec.Struct, frozen=True, kw_only=True):
         hold_version: the aggregate's, for `If-Match`.
         allocated: of `quantity`, the copies set aside; none once it has ended.
         order_id: who collected it.
+        expires_at: when it ends by itself; None where it does not.
     """
 
     hold_id: UUID
@@ -28,16 +29,17 @@ class HoldRow(msgspec.Struct, frozen=True, kw_only=True):
     allocated: int
     placed_at: datetime
     order_id: UUID | None
+    expires_at: datetime | None
 
 
 VIEW = View(
     name="holds",
-    version=1,
+    version=2,
     row=HoldRow,
     key=("hold_id",),
     table=view_table(
         "holds",
-        1,
+        2,
         Column("hold_id", Uuid, primary_key=True),
         Column("hold_version", Integer, nullable=False),
         Column("kind", Text, nullable=False),
@@ -48,6 +50,7 @@ VIEW = View(
         Column("allocated", Integer, nullable=False),
         Column("placed_at", DateTime(timezone=True), nullable=False),
         Column("order_id", Uuid),
+        Column("expires_at", DateTime(timezone=True)),
         Index(None, "placed_at", "hold_id"),
         Index(None, "status", "placed_at", "hold_id"),
         Index(None, "edition_id", "placed_at", "hold_id"),

@@ -1,5 +1,6 @@
 """Stream `hold` (id: the hold's): copies put aside for somebody, or waited for."""
 
+from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
@@ -21,6 +22,7 @@ class HoldPlaced(Event, frozen=True, kw_only=True):
     quantity: int
     allocated: int
     status: HoldStatus
+    expires_at: datetime | None = None
 
 
 class HoldAllocated(Event, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 from uuid import UUID
@@ -13,7 +14,9 @@ from shared_kernel.database.transactions import transaction
 from shared_kernel.errors import ConflictError
 from shared_kernel.identifiers import new_id
 from shared_kernel.money import Money
+from tests.builders.reacting import running_reactions
 from tests.builders.write_side import WriteSide, order_command
+from tests.eventually import eventually
 from write_side.command_execution.requests import Outcome
 from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.inventory.commands import ReceiptLine, ReceiveStock, TransferLine, TransferStock
@@ -22,7 +25,8 @@ from write_side.inventory.handlers import receive_stock, transfer_stock
 from write_side.inventory.holds import repository
 from write_side.inventory.holds.commands import CancelHold, HoldDecided, PlaceHold, PlaceSpecialOrder
 from write_side.inventory.holds.errors import HoldAlreadyEnded, HoldNotFound, HoldNotReady, InvalidHold
-from write_side.inventory.holds.handlers import cancel_hold, place_hold, place_special_order
+from write_side.inventory.holds.expiring import expiring_holds
+from write_side.inventory.holds.handlers import cancel_hold, expire_hold, place_hold, place_special_order
 from write_side.orders.changing import cancel_order
 from write_side.orders.commands import CancelOrder, OrderDecided
 from write_side.orders.errors import InvalidOrder
@@ -123,6 +127,35 @@ async def test_what_is_still_waited_for_cannot_be_collected(write_side: WriteSid
         await foreign.run(partial(cancel_hold, waiting.id, CancelHold()))
 
 
+async def test_a_hold_ends_when_its_time_has_come(write_side: WriteSide) -> None:
+    """Its copies are the next one's, by a worker that looks for it; one that was collected, or has time, stays."""
+    shop, emma = await _shelf(write_side, copies=3)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    soon, patient, collected = [await _hold(write_side, shop, emma, 1, expires_at=later) for _ in range(3)]
+    await _special_order(write_side, shop, emma, 1)
+    await _collect(write_side, shop, emma, 1, hold=collected)
+    assert soon.expires_at == later
+    await write_side.as_administrator(
+        "UPDATE write.hold SET expires_at = now() WHERE hold_id = ANY($1)", [soon.id, collected.id]
+    )
+    async with running_reactions(write_side.servers, duties=(expiring_holds(sweep_seconds=0.05),)):
+        await eventually(lambda: _held(write_side), lambda held: held[0][0] == "expired", within_seconds=60)
+    assert await _held(write_side) == [("expired", 0), ("ready", 1), ("collected", 0), ("ready", 1)]
+    assert (await write_side.stock_of(shop, emma))[:2] == (3, 3)
+    with pytest.raises(HoldAlreadyEnded):
+        await _collect(write_side, shop, emma, 1, hold=soon)
+    assert (await write_side.run(partial(expire_hold, patient.id))).read(HoldDecided).status == "ready"
+
+
+@pytest.mark.parametrize("ahead", [timedelta(), timedelta(days=-1), timedelta(days=400)])
+async def test_a_hold_cannot_end_before_it_began(write_side: WriteSide, ahead: timedelta) -> None:
+    """Nor in years."""
+    shop, emma = await _shelf(write_side, copies=1)
+    with pytest.raises(InvalidHold) as refused:
+        await _hold(write_side, shop, emma, 1, expires_at=datetime.now(UTC) + ahead)
+    assert [fault.pointer for fault in refused.value.errors] == ["/expires_at"]
+
+
 async def test_nobody_gets_a_copy_twice_when_all_come_at_once(write_side: WriteSide) -> None:
     """Deliveries, holds, special orders, orders and cancellations race; the account adds up to what is promised."""
     shop, emma = await _shelf(write_side, copies=4)
@@ -160,8 +193,10 @@ def _delivery(location_id: UUID, edition_id: UUID, quantity: int) -> ReceiveStoc
     return ReceiveStock(location_id=location_id, lines=(line,))
 
 
-async def _hold(write_side: WriteSide, location_id: UUID, edition_id: UUID, quantity: int) -> HoldDecided:
-    command = PlaceHold(location_id=location_id, edition_id=edition_id, quantity=quantity)
+async def _hold(
+    write_side: WriteSide, location_id: UUID, edition_id: UUID, quantity: int, *, expires_at: datetime | None = None
+) -> HoldDecided:
+    command = PlaceHold(location_id=location_id, edition_id=edition_id, quantity=quantity, expires_at=expires_at)
     return (await write_side.run(partial(place_hold, command))).read(HoldDecided)
 
 

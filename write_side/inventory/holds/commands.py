@@ -1,11 +1,17 @@
 """Intents about holds, and what they answer."""
 
+from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
 from shared_kernel.events.holds import HoldKind, HoldStatus
 from write_side.inventory.commands import Quantity
+
+Expiry = Annotated[
+    datetime, msgspec.Meta(tz=True, description="When it ends by itself, unless it was collected; a year ahead at most")
+]
 
 
 class PlaceHold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -14,6 +20,7 @@ class PlaceHold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     location_id: UUID
     edition_id: UUID
     quantity: Quantity
+    expires_at: Expiry | None = None
 
 
 class PlaceSpecialOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,6 +29,7 @@ class PlaceSpecialOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     location_id: UUID
     edition_id: UUID
     quantity: Quantity
+    expires_at: Expiry | None = None
 
 
 class CancelHold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,3 +47,4 @@ class HoldDecided(msgspec.Struct, frozen=True, kw_only=True):
     edition_id: UUID
     quantity: int
     allocated: int
+    expires_at: datetime | None

@@ -1,8 +1,10 @@
 """Holds: load, decide, save."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from shared_kernel.events.holds import HoldKind
+from shared_kernel.errors import FieldError
+from shared_kernel.events.holds import HoldKind, HoldStatus
 from write_side.command_execution.requests import Outcome
 from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.inventory import repository as accounts
@@ -15,14 +17,15 @@ from write_side.inventory.holds.commands import CancelHold, HoldDecided, PlaceHo
 from write_side.inventory.holds.errors import HoldNotFound, InvalidHold
 from write_side.inventory.holds.model import Hold
 from write_side.inventory.ledger import Ledger
-from write_side.inventory.model import set_aside, set_free
+from write_side.inventory.model import Stock, set_aside, set_free
 
 HOLDS_PATH = "/api/v1/holds"
+_LONGEST = timedelta(days=366)
 
 
 async def place_hold(command: PlaceHold, work: UnitOfWork) -> Outcome:
     """Put free copies aside, or say how many are free."""
-    ledger = await _account(command.location_id, command.edition_id, work)
+    ledger = await _account(command, work)
     demand = summed_demand([(command.edition_id, command.quantity)])
     short = shortages(demand, command.location_id, ledger)
     if short:
@@ -32,37 +35,61 @@ async def place_hold(command: PlaceHold, work: UnitOfWork) -> Outcome:
 
 async def place_special_order(command: PlaceSpecialOrder, work: UnitOfWork) -> Outcome:
     """Put aside what is free, and wait for the rest."""
-    ledger = await _account(command.location_id, command.edition_id, work)
+    ledger = await _account(command, work)
     return await _place(command, ledger, work, kind="special_order")
 
 
 async def cancel_hold(hold_id: UUID, _command: CancelHold, work: UnitOfWork) -> Outcome:
     """Give the copies back: to whoever waits, or to the shelf."""
+    hold, stock = await _lock(hold_id, work)
+    work.check_version(hold.version)
+    return await _end(hold, stock, "cancelled", work)
+
+
+async def expire_hold(hold_id: UUID, work: UnitOfWork) -> Outcome:
+    """The same, once its time has come; one that has ended meanwhile, or is not due, stays as it is."""
+    hold, stock = await _lock(hold_id, work)
+    if not model.is_due(hold, now=work.now):
+        return Outcome(data=_decided(hold), version=hold.version)
+    return await _end(hold, stock, "expired", work)
+
+
+async def _lock(hold_id: UUID, work: UnitOfWork) -> tuple[Hold, Stock]:
     stock = await repository.lock_account(work.connection, work.tenant.id, hold_id)
     if stock is None:
         raise HoldNotFound("this store has no such hold")
     (hold,) = await repository.load(work.connection, work.tenant.id, [hold_id])
-    work.check_version(hold.version)
-    ended, event = model.end(hold, "cancelled")
+    return hold, stock
+
+
+async def _end(hold: Hold, stock: Stock, status: HoldStatus, work: UnitOfWork) -> Outcome:
+    ended, event = model.end(hold, status)
     ledger = Ledger([stock])
     if hold.allocated:
-        ledger.move(set_free(stock, quantity=hold.allocated, hold_id=hold_id), occurred_at=work.now)
+        ledger.move(set_free(stock, quantity=hold.allocated, hold_id=hold.hold_id), occurred_at=work.now)
     await repository.save(work.connection, work.tenant.id, [(hold, ended)])
-    work.record(event, stream_id=hold_id, stream_version=ended.version)
+    work.record(event, stream_id=hold.hold_id, stream_version=ended.version)
     await serve_waiting(ledger, work)
     await _save_movements(ledger, work)
     return Outcome(data=_decided(ended), version=ended.version)
 
 
-async def _account(location_id: UUID, edition_id: UUID, work: UnitOfWork) -> Ledger:
-    loaded = await load_accounts(work, {location_id}, [edition_id])
+async def _account(command: PlaceHold | PlaceSpecialOrder, work: UnitOfWork) -> Ledger:
+    loaded = await load_accounts(work, {command.location_id}, [command.edition_id])
     faults = (
-        *location_faults("/location_id", location_id, loaded),
-        *edition_faults("/edition_id", [edition_id], loaded),
+        *location_faults("/location_id", command.location_id, loaded),
+        *edition_faults("/edition_id", [command.edition_id], loaded),
+        *_expiry_faults(command.expires_at, work.now),
     )
     if faults:
         raise InvalidHold("the hold is not valid", errors=faults)
     return Ledger(loaded.stocks)
+
+
+def _expiry_faults(expires_at: datetime | None, now: datetime) -> tuple[FieldError, ...]:
+    if expires_at is None or now < expires_at <= now + _LONGEST:
+        return ()
+    return (FieldError(pointer="/expires_at", code="out_of_range", detail="must be ahead, and within a year"),)
 
 
 async def _place(
@@ -80,6 +107,7 @@ async def _place(
         edition_id=command.edition_id,
         quantity=command.quantity,
         allocated=granted,
+        expires_at=command.expires_at,
     )
     if granted:
         ledger.move(set_aside(stock, quantity=granted, hold_id=hold_id), occurred_at=work.now)
@@ -105,4 +133,5 @@ def _decided(hold: Hold) -> HoldDecided:
         edition_id=hold.edition_id,
         quantity=hold.quantity,
         allocated=hold.allocated,
+        expires_at=hold.expires_at,
     )

@@ -1,5 +1,6 @@
 """Holds: pure decisions."""
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -19,11 +20,17 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     edition_id: UUID
     quantity: int
     allocated: int
+    expires_at: datetime | None = None
 
     @property
     def missing(self) -> int:
         """Copies it waits for; none once it has ended."""
         return self.quantity - self.allocated if self.status == "waiting" else 0
+
+
+def is_due(hold: Hold, *, now: datetime) -> bool:
+    """Whether its time has come and it has not ended before."""
+    return hold.status in {"waiting", "ready"} and hold.expires_at is not None and hold.expires_at <= now
 
 
 def placed(hold: Hold) -> HoldPlaced:
@@ -36,6 +43,7 @@ def placed(hold: Hold) -> HoldPlaced:
         quantity=hold.quantity,
         allocated=hold.allocated,
         status=hold.status,
+        expires_at=hold.expires_at,
     )
 
 

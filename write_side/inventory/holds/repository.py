@@ -17,7 +17,7 @@ SELECT s.stock_id, s.location_id, s.edition_id, s.version, s.on_hand, s.reserved
 FROM write.hold h JOIN write.stock s USING (tenant_id, location_id, edition_id)
 WHERE h.tenant_id = $1 AND h.hold_id = $2 FOR NO KEY UPDATE OF s
 """
-_COLUMNS = "h.hold_id, h.version, h.kind, h.status, h.location_id, h.edition_id, h.quantity, h.allocated"
+_COLUMNS = "h.hold_id, h.version, h.kind, h.status, h.location_id, h.edition_id, h.quantity, h.allocated, h.expires_at"
 _LOAD = f"SELECT {_COLUMNS} FROM write.hold h WHERE h.tenant_id = $1 AND h.hold_id = ANY($2::uuid[])"  # noqa: S608 - a constant
 # Each of them gets one copy at least, so no more can be served than there are copies, however many wait.
 _WAITING = f"""
@@ -33,11 +33,16 @@ ORDER BY h.placed_at, h.hold_id
 _ADD = """
 WITH added AS (
     INSERT INTO write.hold (tenant_id, hold_id, version, kind, status, location_id, edition_id, quantity, allocated,
-                            placed_at)
-    VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9)
+                            placed_at, expires_at)
+    VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $11)
 )
 UPDATE write.stock SET waiting = waiting + $10
 WHERE tenant_id = $1 AND location_id = $5 AND edition_id = $6 AND $10 <> 0
+"""
+_DUE = """
+SELECT h.tenant_id, h.hold_id FROM write.hold h JOIN log.tenant_head t USING (tenant_id)
+WHERE t.shard = $1 AND h.status IN ('waiting', 'ready') AND h.expires_at <= clock_timestamp()
+ORDER BY h.expires_at LIMIT $2
 """
 _SAVE = """
 WITH changed AS (
@@ -71,6 +76,11 @@ async def waiting_at(connection: Connection, tenant_id: UUID, stocks: Sequence[S
     return [_hold(row) for row in await connection.fetch(_WAITING, tenant_id, *places, free)]
 
 
+async def due(connection: Connection, shard: int, *, at_most: int) -> list[tuple[UUID, UUID]]:
+    """Store and id of holds whose time has come, of a shard's stores, the earliest first."""
+    return [(row["tenant_id"], row["hold_id"]) for row in await connection.fetch(_DUE, shard, at_most)]
+
+
 async def add(connection: Connection, tenant_id: UUID, hold: Hold, *, placed_at: datetime) -> None:
     """Keep a new hold, whose account is locked."""
     await connection.execute(
@@ -85,6 +95,7 @@ async def add(connection: Connection, tenant_id: UUID, hold: Hold, *, placed_at:
         hold.allocated,
         placed_at,
         hold.missing,
+        hold.expires_at,
     )
 
 

@@ -17,6 +17,7 @@ hold = Table(
     Column("quantity", Integer, nullable=False),
     Column("allocated", Integer, nullable=False),
     Column("placed_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
     ForeignKeyConstraint(
         ["tenant_id", "location_id"],
         ["write.location.tenant_id", "write.location.location_id"],
@@ -32,6 +33,11 @@ hold = Table(
         "placed_at",
         "tenant_id",
         postgresql_where=text("status = 'waiting'"),
+    ),
+    Index(
+        "hold_expiring",
+        "expires_at",
+        postgresql_where=text("status IN ('waiting', 'ready') AND expires_at IS NOT NULL"),
     ),
     schema="write",
 )
