@@ -48,6 +48,7 @@ _PASS_TIME = (
     UPDATE write.payment_operation SET due_at = due_at - $2::interval, deadline_at = deadline_at - $2::interval
     WHERE tenant_id = $1
     """,
+    "UPDATE write.hold SET expires_at = expires_at - $2::interval WHERE tenant_id = $1",
 )
 # Workers serve all stores: one whose example has failed must not occupy those of the next.
 _LEAVE = (
@@ -109,17 +110,25 @@ class BooksHouse:
             if isinstance(one, BaseException) and not _is_own(one):
                 raise one
 
-    async def pass_time(self, store: RealStore, seconds: float) -> None:
+    async def expire_holds(self, books: Books, store: RealStore) -> None:
+        """Have every hold looked at."""
+        for number, hold in enumerate(books.holds):
+            books.expire(hold)
+            await store.expire(number)
+
+    async def pass_time(self, books: Books, store: RealStore, seconds: float) -> None:
         """As if it were so much later: timers are rows."""
+        books.pass_time(seconds)
         for statement in _PASS_TIME:
             await self._admin.execute(statement, store.paid.write_side.tenant.id, timedelta(seconds=seconds))
 
     async def end_well(self, books: Books, store: RealStore) -> None:
         """Bring everything to its end, twice: as things are, and when nobody has collected anything for a week."""
         await self.sandbox.behave()
-        await self.pass_time(store, _A_MOMENT_SECONDS)
+        await self.pass_time(books, store, _A_MOMENT_SECONDS)
         compare_settled(books, store, await self._settle(books, store))
-        await self.pass_time(store, _A_WEEK_SECONDS)
+        await self.pass_time(books, store, _A_WEEK_SECONDS)
+        await self.expire_holds(books, store)
         seen = await self._settle(books, store)
         compare_settled(books, store, seen)
         compare_views(books, store, seen, await self._log(store))
@@ -139,7 +148,7 @@ class BooksHouse:
             for number, order in enumerate(store.orders):
                 if seen.orders[order.id].saga == "needs_attention":
                     await store.have_tried_again(number)
-            await self.pass_time(store, _A_MOMENT_SECONDS)
+            await self.pass_time(books, store, _A_MOMENT_SECONDS)
         message = f"not settled after {_TURNS_TO_THE_END} turns: {await self.look(store)}"
         raise AssertionError(message)
 

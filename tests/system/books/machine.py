@@ -24,6 +24,8 @@ _DISPOSITIONS: st.SearchStrategy[Disposition] = st.sampled_from(("restock", "dam
 _WAYS = st.sampled_from(("decline", "hang_after", "fail_after", "fail_before", "html", "rename_field"))
 _DEEDS = st.sampled_from(("authorize", "capture", "void", "refund", "look_up", "any"))
 _NOTICES = st.sampled_from(("payment_intent.succeeded", "payment_intent.canceled", "refund.created", "unheard.of"))
+_LASTING = st.none() | st.sampled_from((30 * 60.0, 8 * 24 * 3600.0))
+"""Of a hold; no sum of what passes comes near it, so that the seconds a test takes decide nothing."""
 _PASSING = st.sampled_from((10.0, 20 * 60.0, 7 * 24 * 3600.0))
 
 
@@ -90,15 +92,15 @@ class StoreOfBooks(RuleBasedStateMachine):
         is_told = self.books.give_back(order, title, quantity, disposition)
         self._same(lambda: self.store.give_back(number, title, quantity, disposition), is_told=is_told)
 
-    @rule(at=st.tuples(_PLACES, _TITLES), quantity=st.integers(1, 3), waits=st.booleans())
-    def hold(self, at: tuple[str, str], quantity: int, *, waits: bool) -> None:
+    @rule(at=st.tuples(_PLACES, _TITLES), quantity=st.integers(1, 3), waits=st.booleans(), seconds=_LASTING)
+    def hold(self, at: tuple[str, str], quantity: int, *, waits: bool, seconds: float | None) -> None:
         """Copies put aside, or waited for."""
-        hold = BookedHold(at=at, quantity=quantity)
+        hold = BookedHold(at=at, quantity=quantity, seconds_left=seconds)
         book, real = (
             (self.books.special_order, self.store.special_order) if waits else (self.books.hold, self.store.hold)
         )
         is_told = book(hold)
-        self._same(lambda: real(at, quantity), is_told=is_told)
+        self._same(lambda: real(at, quantity, seconds), is_told=is_told)
 
     @rule(number=_NUMBERS)
     def cancel_hold(self, number: int) -> None:
@@ -107,6 +109,11 @@ class StoreOfBooks(RuleBasedStateMachine):
             number %= len(self.books.holds)
             is_told = self.books.end_hold(self.books.holds[number], "cancelled")
             self._same(lambda: self.store.cancel_hold(number), is_told=is_told)
+
+    @rule()
+    def expire_holds(self) -> None:
+        """Those whose time is up."""
+        self._then(lambda: self.house.expire_holds(self.books, self.store))
 
     @rule(number=_NUMBERS, amount_minor=_AMOUNTS, gives=st.booleans())
     def move_money(self, number: int, amount_minor: int | None, *, gives: bool) -> None:
@@ -154,7 +161,7 @@ class StoreOfBooks(RuleBasedStateMachine):
     @rule(seconds=_PASSING)
     def wait(self, seconds: float) -> None:
         """Timers come nearer, and leases run out."""
-        self._then(lambda: self.house.pass_time(self.store, seconds))
+        self._then(lambda: self.house.pass_time(self.books, self.store, seconds))
 
     def teardown(self) -> None:
         """All ends well: the provider behaves, operators have tried again what needs them, and everything adds up."""

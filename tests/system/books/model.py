@@ -46,10 +46,11 @@ class BookedOrder(msgspec.Struct, kw_only=True):
 
 
 class BookedHold(msgspec.Struct, kw_only=True):
-    """Copies that somebody is to have."""
+    """Copies that somebody is to have, until their time is up."""
 
     at: Account
     quantity: int
+    seconds_left: float | None = None
     allocated: int = 0
     status: str = "waiting"
 
@@ -159,6 +160,15 @@ class Books:
         hold.status, hold.allocated = status, 0
         self._serve(hold.at)
         return True
+
+    def pass_time(self, seconds: float) -> None:
+        """Nothing ends before somebody looks."""
+        for hold in self.holds:
+            hold.seconds_left = None if hold.seconds_left is None else hold.seconds_left - seconds
+
+    def expire(self, hold: BookedHold) -> bool:
+        """If its time is up."""
+        return hold.seconds_left is not None and hold.seconds_left <= 0 and self.end_hold(hold, "expired")
 
     def _serve(self, at: Account) -> None:
         for hold in self.holds:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from typing import TypeVar
@@ -19,7 +20,7 @@ from write_side.command_execution.requests import Answer
 from write_side.inventory.commands import TransferLine, TransferStock
 from write_side.inventory.handlers import transfer_stock
 from write_side.inventory.holds.commands import CancelHold, HoldDecided, PlaceHold, PlaceSpecialOrder
-from write_side.inventory.holds.handlers import cancel_hold, place_hold, place_special_order
+from write_side.inventory.holds.handlers import cancel_hold, expire_hold, place_hold, place_special_order
 from write_side.order_saga.operating import retry_saga
 from write_side.orders.changing import cancel_order, fulfil_order
 from write_side.orders.commands import (
@@ -120,19 +121,27 @@ class RealStore:
         command = ReturnFromOrder(lines=(line,))
         return await self._do(partial(return_from_order, self.orders[number].id, command)) is not None
 
-    async def hold(self, at: Account, quantity: int) -> bool:
+    async def hold(self, at: Account, quantity: int, seconds: float | None) -> bool:
         """What is free is put aside."""
-        command = PlaceHold(location_id=self.places[at[0]], edition_id=self.titles[at[1]], quantity=quantity)
+        command = PlaceHold(
+            location_id=self.places[at[0]], edition_id=self.titles[at[1]], quantity=quantity, expires_at=_after(seconds)
+        )
         return _kept(self.holds, await self._do(partial(place_hold, command)), HoldDecided)
 
-    async def special_order(self, at: Account, quantity: int) -> bool:
+    async def special_order(self, at: Account, quantity: int, seconds: float | None) -> bool:
         """What is free, and what comes in."""
-        command = PlaceSpecialOrder(location_id=self.places[at[0]], edition_id=self.titles[at[1]], quantity=quantity)
+        command = PlaceSpecialOrder(
+            location_id=self.places[at[0]], edition_id=self.titles[at[1]], quantity=quantity, expires_at=_after(seconds)
+        )
         return _kept(self.holds, await self._do(partial(place_special_order, command)), HoldDecided)
 
     async def cancel_hold(self, number: int) -> bool:
         """Nobody wants it any more."""
         return await self._do(partial(cancel_hold, self.holds[number].id, CancelHold())) is not None
+
+    async def expire(self, number: int) -> None:
+        """As the worker does that looks for those whose time is up."""
+        await self.paid.write_side.run(partial(expire_hold, self.holds[number].id))
 
     async def capture(self, number: int, amount_minor: int | None) -> bool:
         """By hand: what is held, or a part of it. What comes of it, the provider says later."""
@@ -204,6 +213,10 @@ def _kept(kept: list[DataT], answer: Answer | None, kind: type[DataT]) -> bool:
         return False
     kept.append(answer.read(kind))
     return True
+
+
+def _after(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def _pounds(amount_minor: int | None) -> PositiveMoney | None:
