@@ -121,10 +121,10 @@ async def _loaded(admin: asyncpg.Connection, *, more: int, within_seconds: float
         await eventually(look, within_seconds=within_seconds)
 
 
-async def test_a_rebuild_killed_three_times_ends_identical(servers: Servers) -> None:
+async def test_a_rebuild_that_is_killed_ends_identical(servers: Servers) -> None:
     """Every row of every view, in PostgreSQL and Redis, under continuous writes."""
     # The first before a loader can have started, so that one kill at least is in the middle.
-    interrupted = await rebuild_under_fire(servers, events=5_000, seed=1, kills=(0.0, 0.01, 0.01), within_seconds=120)
+    interrupted = await rebuild_under_fire(servers, events=5_000, seed=1, kills=(0.0, 0.01), within_seconds=120)
     assert interrupted > 0
     async with _admin(servers) as admin:
         builds = await admin.fetch("SELECT DISTINCT build FROM read.active_build WHERE name = ANY($1)", list(_REBUILT))
