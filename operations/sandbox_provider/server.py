@@ -44,6 +44,8 @@ class SandboxProvider:
         if not is_http(scope):
             return
         request = await _request(scope, receive)
+        if request is None:
+            return
         if request.path == "/health/ready":
             reply = _json({"status": "ready"})
         elif not hmac.compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {self._key}".encode()):
@@ -154,13 +156,14 @@ def _json(words: object) -> Reply:
     return Reply(status=200, body=msgspec.json.encode(words))
 
 
-async def _request(scope: HTTPScope, receive: Receive) -> _Request:
+async def _request(scope: HTTPScope, receive: Receive) -> _Request | None:
+    """None where the client left before it had said everything: half a request asks for nothing."""
     body = bytearray()
     more = True
-    while more and len(body) <= _MAX_BODY_BYTES:
+    while more:  # bounded: nobody sends more than this, and what is longer is not answered
         message = await receive()
-        if message["type"] != "http.request":
-            break
+        if message["type"] != "http.request" or len(body) > _MAX_BODY_BYTES:
+            return None
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return _Request(

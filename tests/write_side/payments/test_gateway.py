@@ -67,6 +67,21 @@ async def authorized(gateway: PaymentGateway) -> tuple[Errand, str]:
     return errand, result.reference
 
 
+async def test_half_a_request_asks_for_nothing(gateway: PaymentGateway, sandbox: Sandbox) -> None:
+    """Who died while saying what it wanted is found to have asked for nothing, and can ask again under the same key."""
+    errand = authorization()
+    port = int(sandbox.url.rsplit(":", 1)[1])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST /v1/payment_intents HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer {KEY}\r\n"
+    writer.write(f"{head}Idempotency-Key: {errand.key}\r\nContent-Length: 100\r\n\r\namount=12".encode())
+    await writer.drain()
+    writer.write_eof()
+    await asyncio.wait_for(reader.read(), timeout=60)
+    writer.close()
+    assert isinstance(await gateway.perform(errand), Authorized)
+    assert len(await sandbox.of_payment(errand.payment_id)) == 1
+
+
 async def test_a_payment_is_held_taken_and_given_back(gateway: PaymentGateway, sandbox: Sandbox) -> None:
     """Each once, however often it is asked for; and looked up, each is found."""
     errand, reference = await authorized(gateway)
