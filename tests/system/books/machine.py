@@ -174,8 +174,8 @@ class StoreOfBooks(RuleBasedStateMachine):
     async def _stock_up(self) -> None:
         for place in PLACES:
             for title in PRICES:
-                self.books.receive((place, title), 4)
-                await self.store.receive((place, title), 4)
+                self.books.receive((place, title), 3)
+                await self.store.receive((place, title), 3)
         order = BookedOrder(place=PLACES[0], lines={"Emma": 1}, is_paid_first=True, held_for="payment")
         assert self.books.place(order)
         assert await self.store.place(PLACES[0], {"Emma": 1}, token=VISA, of_customer=True, hold=None)

@@ -29,7 +29,7 @@ def house(run: Run) -> Iterator[tuple[BooksHouse, Servers]]:
 
 def test_books_agree_after_every_step(house: tuple[BooksHouse, Servers]) -> None:
     """The same few stores' days each time; `make books-campaign` makes up others."""
-    _run(house, settings(_SETTINGS, max_examples=8, derandomize=True, phases=(Phase.generate,)))
+    _run(house, settings(_SETTINGS, max_examples=12, derandomize=True, phases=(Phase.generate,)))
 
 
 @pytest.mark.books_campaign
