@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 _SEEN = "UPDATE projection.release SET seen_at = clock_timestamp() WHERE line = $1 RETURNING rank"
 _KNOWN = "SELECT rank, names, versions FROM projection.release"
+# Lines that have never run take their places one after the other: two that do not see each other would get the same.
+_TAKE_TURNS = "SELECT pg_advisory_xact_lock(hashtextextended('projection.release', 0))"
 # Workers of one line may come at once: the first says where it stands.
 _NOTE = """
 INSERT INTO projection.release (line, rank, names, versions, seen_at) VALUES ($1, $2, $3, $4, clock_timestamp())
@@ -109,14 +111,21 @@ async def take_place(connection: Connection, line: Line, times: LeaseTimes) -> P
     """Say that this line is at work, and see which newer ones are."""
     rank = await connection.fetchval(_SEEN, line.name)
     if rank is None:
-        known = [RankedLine(**dict(row)) for row in await connection.fetch(_KNOWN)]
-        names, versions = list(line.names), list(line.versions)
-        rank = await connection.fetchval(_NOTE, line.name, rank_of(line, known), names, versions)
+        rank = await _first_rank(connection, line)
     newer = await connection.fetch(_NEWER, rank, line.name, _SEEN_LEASES * times.lease_seconds)
     elsewhere = {label for row in newer for label in zip(row["names"], row["versions"], strict=True)}
     return Place(
         is_behind=bool(newer), elsewhere=frozenset(elsewhere & set(zip(line.names, line.versions, strict=True)))
     )
+
+
+async def _first_rank(connection: Connection, line: Line) -> int:
+    async with connection.transaction():
+        await connection.execute(_TAKE_TURNS)
+        known = [RankedLine(**dict(row)) for row in await connection.fetch(_KNOWN)]
+        names, versions = list(line.names), list(line.versions)
+        rank: int = await connection.fetchval(_NOTE, line.name, rank_of(line, known), names, versions)
+        return rank
 
 
 async def keep_place(pool: Pool, line: Line, place: Place, times: LeaseTimes) -> None:

@@ -1,6 +1,8 @@
 """Which of several releases is the newest."""
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -62,3 +64,15 @@ async def test_a_place_is_kept_through_a_rollback(servers: Servers) -> None:
         assert await take_place(connection, first, _TIMES) == alone
         assert await take_place(connection, second, _TIMES) == alone
         assert (await take_place(connection, first, _TIMES)).is_behind
+
+
+async def test_releases_that_first_run_at_the_same_moment_are_ranked_by_their_versions(servers: Servers) -> None:
+    """As when all begin again on an empty database."""
+    lines = [_line({"orders": version}) for version in (3, 1, 4, 2)]
+    async with open_runtime(servers, ()) as runtime, AsyncExitStack() as stack:
+        connections = [await stack.enter_async_context(runtime.read_pool.acquire()) for _ in lines]
+        both = zip(connections, lines, strict=True)
+        await asyncio.gather(*(take_place(connection, line, _TIMES) for connection, line in both))
+        rows = await connections[0].fetch("SELECT rank, versions[1] AS version FROM projection.release ORDER BY rank")
+    assert [row["version"] for row in rows] == [1, 2, 3, 4]
+    assert len({row["rank"] for row in rows}) == len(lines)
