@@ -29,7 +29,7 @@ MINUTES ?= 60
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser check contract verify-real-input kill-campaign rebuild-campaign saga-campaign books-campaign fuzz lock bench \
+.PHONY: help setup run test test-browser check contract verify-real-input kill-campaign rebuild-campaign saga-campaign books-campaign race-campaign fuzz lock bench \
 	bench-growth bench-fairness soak
 
 help: ## list the targets
@@ -74,6 +74,9 @@ saga-campaign: $(READY) ## kill the saga's worker (SEED=…, KILLS=200) and comp
 
 books-campaign: $(READY) ## random days in a store beside plain books (SEED=…, EXAMPLES=200): stock, money and orders after each step
 	SHELFWISE_BOOKS_SEED=$(SEED) SHELFWISE_BOOKS_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n 0 -m books_campaign tests/system/books
+
+race-campaign: $(READY) ## 10,000 racing duplicates over 100 keys (SEED=…) make 100 effects; captures and refunds too
+	SHELFWISE_RACE_SEED=$(SEED) $(BIN)/pytest -n 0 -m race_campaign tests/system
 
 fuzz: $(READY) ## make up thousands of requests from the contract (SEED=…): no 5xx, nothing undocumented
 	SHELFWISE_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(WORKERS) -m fuzz tests/system

@@ -196,7 +196,16 @@ def _dependencies(
     async def inbox() -> Any:  # noqa: ANN401  # the same
         return running.parts.inbox
 
-    given = {"batch": batch, "commands": commands, "inbox": inbox, "webhook_rules": webhook_rules}
+    async def limits() -> Any:  # noqa: ANN401  # the same
+        return running.parts.limits
+
+    given = {
+        "batch": batch,
+        "commands": commands,
+        "inbox": inbox,
+        "limits": limits,
+        "webhook_rules": webhook_rules,
+    }
     return {name: Provide(give) for name, give in given.items()}
 
 

@@ -6,9 +6,11 @@ from uuid import UUID
 import click
 import msgspec
 
+from operations.access.audit import Call, audited
 from operations.command_line.invocation import Invocation, command, table
 from operations.command_line.tenants import ACTOR
 from operations.in_house import in_house
+from operations.projecting.operator import at_the_command_line
 from operations.sagas import STATES, ListedSaga, ShownSaga, listed_sagas, operate_saga, shown_saga
 from operations.servers.installation import Installation
 from write_side.command_execution.execution import Decide
@@ -69,7 +71,8 @@ def show_saga(invocation: Invocation, *, order: UUID) -> None:
 @command
 def retry(invocation: Invocation, *, order: UUID, why: str) -> None:
     """Have a saga that needs attention tried again."""
-    _decide(invocation, order, partial(retry_saga, order, why))
+    call = _call("retry_saga", order, why)
+    _decide(invocation, order, partial(retry_saga, order, why), call)
 
 
 @sagas.command("resolve")
@@ -78,12 +81,17 @@ def retry(invocation: Invocation, *, order: UUID, why: str) -> None:
 @command
 def resolve(invocation: Invocation, *, order: UUID, why: str) -> None:
     """Close a saga that was settled by hand; an order that was being undone is cancelled."""
-    _decide(invocation, order, partial(resolve_saga, order, why))
+    call = _call("resolve_saga", order, why)
+    _decide(invocation, order, partial(resolve_saga, order, why), call)
 
 
-def _decide(invocation: Invocation, order: UUID, decide: Decide) -> None:
+def _call(action: str, order: UUID, why: str) -> Call:
+    return Call(actor=at_the_command_line(), action=action, target={"order": f"{order}", "why": why})
+
+
+def _decide(invocation: Invocation, order: UUID, decide: Decide, call: Call) -> None:
     async def work(installation: Installation) -> SagaDecided:
-        async with in_house(installation) as house:
+        async with in_house(installation) as house, audited(house.operator_pool, call):
             return await operate_saga(house, order, decide, actor=ACTOR)
 
     decided = invocation.on_servers(work)

@@ -63,7 +63,7 @@ def build_contract() -> bytes:
         [Router(API_PATH, route_handlers=[*COMMANDS])],
         title=_TITLE,
         version=_VERSION,
-        dependency_names=("batch", "commands", "inbox", "webhook_rules"),
+        dependency_names=("batch", "commands", "inbox", "limits", "webhook_rules"),
         errors_of_parameters=_ERRORS_OF_COMMANDS,
     )
     queries = build_document(

@@ -123,13 +123,13 @@ class Deeds:
         return good({"object": "list", "data": words[:_MAX_LISTED], "has_more": len(words) > _MAX_LISTED})
 
     def _tell(self, kind: str, about: dict[str, object]) -> None:
-        fault = self._behaviour.next_for("any", ("callbacks_late", "callbacks_twice", "callbacks_never"))
-        if fault is not None and fault.way == "callbacks_never":
+        if self._behaviour.next_for("any", ("callbacks_never",)) is not None:
             return
+        late = self._behaviour.next_for("any", ("callbacks_late",))
+        twice = self._behaviour.next_for("any", ("callbacks_twice",))
         event_id, body = event_words(kind, about)
-        late_seconds = fault.seconds if fault is not None and fault.way == "callbacks_late" else 0.0
-        copies = 2 if fault is not None and fault.way == "callbacks_twice" else 1
-        self._ledger.keep_callback(event_id, body, due=time.time() + late_seconds, copies=copies)
+        due = time.time() + (late.seconds if late is not None else 0.0)
+        self._ledger.keep_callback(event_id, body, due=due, copies=1 if twice is None else 2)
 
 
 def _amount(text: str | None) -> int | None:

@@ -179,6 +179,16 @@ class Ledger:
         )
         return [Callback(id=row[0], body=row[1], copies=row[2], tries=row[3]) for row in rows]
 
+    def tell_latest_first(self) -> None:
+        """Everything that is yet to be told is due now, and what happened first is told last."""
+        # Of what is due the earliest is told first; negative, all of them are past, and the order is turned round.
+        self._database.execute("UPDATE callback SET due = -due WHERE due > 0")
+
+    def untold(self) -> int:
+        """How much is yet to be told."""
+        count: int = self._database.execute("SELECT count(*) FROM callback").fetchone()[0]
+        return count
+
     def told(self, callback: Callback, *, again_after_seconds: float | None) -> None:
         """It was heard, or is to be told again."""
         if again_after_seconds is None:

@@ -129,20 +129,29 @@ class SandboxProvider:
     def _controlled(self, request: _Request) -> Reply:
         match request.method, request.path:
             case "POST", "/sandbox/faults":
-                try:
-                    self._behaviour.add(msgspec.json.decode(request.body, type=Fault))
-                except msgspec.DecodeError as error:
-                    return Reply(status=422, body=msgspec.json.encode({"error": str(error)}))
-                return _json({"added": True})
+                return self._told_to_fail(request)
             case "DELETE", "/sandbox/faults":
                 self._behaviour.clear()
                 return _json({"cleared": True})
+            case "POST", "/sandbox/callbacks":
+                with self._ledger.changing():
+                    self._ledger.tell_latest_first()
+                return _json({"told": True})
+            case "GET", "/sandbox/callbacks":
+                return _json({"untold": self._ledger.untold()})
             case "GET", "/sandbox/ledger":
                 store = request.query.get("store")
                 intents = self._ledger.intents() if store is None else self._ledger.marked("shelfwise_tenant", store)
                 return _json({"intents": [msgspec.structs.asdict(intent) for intent in intents]})
             case _:
                 return bad(404, "invalid_request_error", "url_unknown")
+
+    def _told_to_fail(self, request: _Request) -> Reply:
+        try:
+            self._behaviour.add(msgspec.json.decode(request.body, type=Fault))
+        except msgspec.DecodeError as error:
+            return Reply(status=422, body=msgspec.json.encode({"error": str(error)}))
+        return _json({"added": True})
 
 
 def _deed(request: _Request) -> Deed:

@@ -56,6 +56,7 @@ ORDERS = ListSpecification(
         "fulfilment_status": Filter(column="fulfilment_status", type=FulfilmentStatus),
         "channel": Filter(column="channel", type=Channel),
         "location_id": Filter(column="location_id"),
+        "customer_id": Filter(column="customer_id"),
         "placed_at": Filter(column="placed_at", operators=RANGE),
         "total": Filter(column="total_minor", operators=RANGE),
         "number": Filter(column="number", type=Annotated[str, msgspec.Meta(min_length=1, max_length=64)]),

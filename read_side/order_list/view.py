@@ -53,5 +53,6 @@ VIEW = View(
         Index("order_list_status", "status", "placed_at", "order_id"),
         Index("order_list_fulfilment_status", "fulfilment_status", "placed_at", "order_id"),
         Index("order_list_location", "location_id", "placed_at", "order_id"),
+        Index("order_list_customer", "customer_id", "placed_at", "order_id"),
     ),
 )

@@ -44,14 +44,17 @@ class LocalShare:
     def __init__(
         self, settings: RateLimitSettings, *, processes: int, clock_us: MicrosecondClock = monotonic_us
     ) -> None:
-        self._tenants: LocalGcra[UUID] = LocalGcra(settings.tenant_bucket(processes=processes))
-        self._keys: LocalGcra[UUID] = LocalGcra(settings.key_bucket(processes=processes))
+        tenants, keys = settings.tenant_bucket(processes=processes), settings.key_bucket(processes=processes)
+        self._tenants: LocalGcra[UUID] = LocalGcra(tenants)
+        self._keys: LocalGcra[UUID] = LocalGcra(keys)
+        # A batch draws after one unit of its share is gone, and may cost more than the share is.
+        self._most = max(1, min(tenants.burst, keys.burst) - 1)
         self._clock_us = clock_us
 
     def admit(self, *, tenant_id: UUID, key_id: UUID, cost: int) -> Admission:
         """Draw from both, or from neither."""
         limits = [(self._tenants, tenant_id), (self._keys, key_id)]
-        return admission(LIMIT_NAMES, admit_all(limits, now_us=self._clock_us(), cost=cost))
+        return admission(LIMIT_NAMES, admit_all(limits, now_us=self._clock_us(), cost=min(cost, self._most)))
 
 
 class AddressLimiter:

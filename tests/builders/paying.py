@@ -160,12 +160,19 @@ class PaidStore:
 @asynccontextmanager
 async def open_paid_store(servers: Servers, *, quantity: int = 100) -> AsyncIterator[PaidStore]:
     """With so many copies on its shelf, at 12.99 each."""
-    async with (
-        open_sandbox() as sandbox,
-        open_write_side(servers) as write_side,
-        build_pool(servers.url_as(DatabaseRole.REACTIONS), PoolSettings(application_name="tests", max_size=1)) as pool,
-        payment_gateway(url=sandbox.url, key=KEY, timeout_seconds=0.6) as gateway,
-    ):
+    async with open_sandbox() as sandbox, open_write_side(servers) as write_side:
         shelf = await write_side.location(), await write_side.edition(price_minor=PRICE_MINOR)
         await write_side.receive(*shelf, quantity)
+        async with paid_store(write_side, sandbox, shelf) as store:
+            yield store
+
+
+@asynccontextmanager
+async def paid_store(write_side: WriteSide, sandbox: Sandbox, shelf: tuple[UUID, UUID]) -> AsyncIterator[PaidStore]:
+    """A store that is there, paid through that sandbox."""
+    reactions = write_side.servers.url_as(DatabaseRole.REACTIONS)
+    async with (
+        build_pool(reactions, PoolSettings(application_name="tests", max_size=1)) as pool,
+        payment_gateway(url=sandbox.url, key=KEY, timeout_seconds=0.6) as gateway,
+    ):
         yield PaidStore(write_side=write_side, log_pool=pool, sandbox=sandbox, gateway=gateway, shelf=shelf)

@@ -5,7 +5,8 @@ import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,24 @@ import msgspec
 
 from operations.servers.ports import choose_port
 from tests.eventually import eventually
+from write_side.payments.providers import signed_header
 
 KEY = "sk_sandbox_of_the_tests"
 CALLBACK_SECRET = "whsec_of_the_tests"  # noqa: S105 - of a sandbox
 VISA = "pm_card_visa"
 DECLINED = "pm_card_chargeDeclined"
 _END_TIMEOUT_SECONDS = 30.0
+
+
+def event(*, marks: Mapping[str, str], **changes: object) -> bytes:
+    """What the provider says when something was captured that bears our marks."""
+    said = {"id": "evt_1", "object": "event", "type": "payment_intent.succeeded", "created": int(time.time())}
+    return msgspec.json.encode({**said, "data": {"object": {"metadata": marks}}, **changes})
+
+
+def signed(body: bytes, *, secret: str = CALLBACK_SECRET, seconds_ago: int = 0) -> dict[str, str]:
+    """The header that vouches for it."""
+    return dict([signed_header(secret=secret, timestamp=int(time.time()) - seconds_ago, body=body)])
 
 
 class ProviderIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +86,15 @@ class Sandbox:
         with suppress(httpx.TimeoutException):
             await self._client.post(f"{self.url}/v1/payment_intents/{intent_id}/cancel", headers=headers)
 
+    async def tell_latest_first(self) -> None:
+        """Everything it has not told yet, now, and in the wrong order."""
+        (await self._client.post(f"{self.url}/sandbox/callbacks")).raise_for_status()
+
+    async def untold(self) -> int:
+        """How many callbacks nobody has heard yet."""
+        answer = (await self._client.get(f"{self.url}/sandbox/callbacks")).raise_for_status()
+        return int(answer.json()["untold"])
+
     async def ledger(self) -> list[ProviderIntent]:
         """Everything it holds, took and gave back."""
         answer = (await self._client.get(f"{self.url}/sandbox/ledger")).raise_for_status()
@@ -115,13 +137,20 @@ def sandbox_process(port: int, ledger: Path, *, callback_url: str = "") -> Itera
 async def open_sandbox(*, callback_url: str = "") -> AsyncIterator[Sandbox]:
     """A sandbox with an empty ledger, ready."""
     port = choose_port(None)
-    headers = {"Authorization": f"Bearer {KEY}"}
     with tempfile.TemporaryDirectory(prefix="shelfwise-sandbox-") as folder:
         ledger = Path(folder) / "ledger.sqlite"
         with sandbox_process(port, ledger, callback_url=callback_url):
-            async with httpx.AsyncClient(headers=headers, timeout=5, trust_env=False) as client:
-                await eventually(lambda: _is_ready(client, port), bool, within_seconds=60)
-                yield Sandbox(port=port, client=client)
+            async with sandbox_at(port) as sandbox:
+                yield sandbox
+
+
+@asynccontextmanager
+async def sandbox_at(port: int) -> AsyncIterator[Sandbox]:
+    """The one whose process listens there, once it does."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(headers=headers, timeout=5, trust_env=False) as client:
+        await eventually(lambda: _is_ready(client, port), bool, within_seconds=60)
+        yield Sandbox(port=port, client=client)
 
 
 async def _is_ready(client: httpx.AsyncClient, port: int) -> bool:

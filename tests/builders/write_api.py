@@ -15,6 +15,7 @@ from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.http.app_factory import Application
 from shared_kernel.rate_limits.settings import RateLimitSettings
 from shared_kernel.tenancy import Tenant
+from tests.builders.sandbox import CALLBACK_SECRET
 from tests.builders.write_side import WriteSide, open_write_side
 from tests.servers import Servers
 from write_side.app import Overrides, WriteApiSettings, create_app
@@ -76,6 +77,7 @@ async def open_write_api(
         redis_url=redis_url or servers.redis_url,
         secret_key=servers.secret_key,
         webhooks_allow_loopback=True,
+        payment_callback_secret=CALLBACK_SECRET,
     )
     app = create_app(settings, Overrides(limits=limits))
     async with open_write_side(servers) as write_side, running_client(app) as client:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -97,17 +97,17 @@ def _open(run: Run, folder: Path, stack: ExitStack) -> House:
     started = [start(servers, folder) for start in (start_write_api, start_read_api, start_projector)]
     for one in started:
         stack.callback(one.end)
-    runner.run(_all_ready(started))
+    runner.run(all_ready(started))
     write_api, read_api, projector = started
     return House(
         servers=servers, folder=folder, valkey=valkey, write_api=write_api, read_api=read_api, projector=projector
     )
 
 
-def start_write_api(servers: Servers, folder: Path) -> Deployable:
-    """As compose.yaml does."""
-    variables = {"WRITE_DATABASE_URL": servers.url_as(DatabaseRole.WRITE_API)}
-    return _start_api("write_side.app:app", servers, folder, variables)
+def start_write_api(servers: Servers, folder: Path, *, port: int | None = None, **changes: str) -> Deployable:
+    """As compose.yaml does; on this port, and with these variables changed, where any are given."""
+    variables = {"WRITE_DATABASE_URL": servers.url_as(DatabaseRole.WRITE_API), **changes}
+    return _start_api("write_side.app:app", servers, folder, variables, port=port)
 
 
 def start_read_api(servers: Servers, folder: Path) -> Deployable:
@@ -131,8 +131,10 @@ def start_projector(servers: Servers, folder: Path) -> Deployable:
     return _start("projector", arguments, port=port, servers=servers, folder=folder, variables=variables)
 
 
-def _start_api(target: str, servers: Servers, folder: Path, variables: Mapping[str, str]) -> Deployable:
-    port = choose_port(None)
+def _start_api(
+    target: str, servers: Servers, folder: Path, variables: Mapping[str, str], *, port: int | None = None
+) -> Deployable:
+    port = port or choose_port(None)
     granian = ("-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", f"{port}", "--loop", "uvloop")
     name = target.partition(".")[0]
     arguments = (*granian, "--no-ws", "--log-level", "warning", target)
@@ -168,7 +170,8 @@ def _start(
     return Deployable(name=name, process=process, port=port, log=log)
 
 
-async def _all_ready(started: list[Deployable]) -> None:
+async def all_ready(started: Sequence[Deployable]) -> None:
+    """Wait until each of them says so."""
     async with httpx.AsyncClient(timeout=30) as client:
 
         async def unready() -> dict[str, str]:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from tests.builders.paying import PaidStore
 from tests.builders.reacting import reactions_settings
 from tests.builders.sandbox import DECLINED, KEY, VISA
 from tests.eventually import eventually
+from tests.servers import Servers
 from write_side.orders.commands import OrderDecided, ReturnedQuantity, ReturnFromOrder
 from write_side.orders.returning import return_from_order
 from write_side.payments.commands import CapturePayment
@@ -113,17 +114,26 @@ class Workers:
         return code == 0
 
 
-@contextmanager
-def saga_workers(store: PaidStore, *deaths: str, provider_timeout_seconds: float = 5.0) -> Iterator[Workers]:
+def saga_workers(
+    store: PaidStore, *deaths: str, provider_timeout_seconds: float = 5.0
+) -> AbstractContextManager[Workers]:
     """A worker for each `<point>:<passage>`, which dies there; a healthy one where none is given."""
+    return workers_at(
+        store.write_side.servers, store.sandbox.url, *deaths, payment_provider_timeout_seconds=provider_timeout_seconds
+    )
+
+
+@contextmanager
+def workers_at(servers: Servers, provider_url: str, *deaths: str, **changes: object) -> Iterator[Workers]:
+    """The same, on these servers, with that provider."""
     settings = reactions_settings(
-        store.write_side.servers,
+        servers,
         parent_pid=os.getpid(),
         lease_seconds=1.5,  # a loaded machine must not take it for dead
-        payment_provider_url=store.sandbox.url,
+        payment_provider_url=provider_url,
         payment_provider_key=KEY,
-        payment_provider_timeout_seconds=provider_timeout_seconds,
         log_level="error",
+        **changes,
     )
     environment = {f"SHELFWISE_{name.upper()}": f"{value}" for name, value in msgspec.structs.asdict(settings).items()}
     with tempfile.NamedTemporaryFile(prefix="shelfwise-deaths-") as told:

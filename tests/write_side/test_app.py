@@ -18,7 +18,7 @@ from write_side.routes import ROUTES
 
 ROOM = Path(write_side.app.__file__).parent
 NOWHERE = "127.0.0.1:1"
-DEPENDENCIES = ("batch", "commands", "inbox", "webhook_rules")
+DEPENDENCIES = ("batch", "commands", "inbox", "limits", "webhook_rules")
 
 
 def test_every_slice_with_endpoints_is_routed() -> None:

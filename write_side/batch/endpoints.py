@@ -16,24 +16,32 @@ from shared_kernel.http.routes import declare
 from write_side.batch.commands import BatchDone, RunBatch
 from write_side.batch.errors import PartlyDoneBefore, UnknownCommand
 from write_side.batch.running import Batch, Context
-from write_side.command_execution.commands_over_http import HttpRequest, respond
+from write_side.command_execution.commands_over_http import CommandLimits, HttpRequest, respond
 from write_side.command_execution.requests import Answer
+
+_COST: Final = 1
+"""What asking costs, drawn before the body is read: the least that a command costs."""
 
 
 @post(
     "/batch",
-    opt=declare(policy=BATCH, cost=50, errors=(UnknownCommand, PartlyDoneBefore)),
+    opt=declare(policy=BATCH, cost=_COST, errors=(UnknownCommand, PartlyDoneBefore)),
     status_code=200,
     summary="Run up to a hundred commands",
 )
 async def run_batch(
-    request: HttpRequest, batch: NamedDependency[Batch], data: JSONBody[RunBatch]
+    request: HttpRequest,
+    batch: NamedDependency[Batch],
+    limits: NamedDependency[CommandLimits],
+    data: JSONBody[RunBatch],
 ) -> Response[CommandEnvelope[BatchDone]]:
     """In their order; each has its own key and outcome, and may do what the role may. Retried, each is done once.
 
     With `all_or_nothing` they share one transaction, and are all done or none; where one has a key, each needs one. The
-    answer is 200 either way: `complete` says whether every command is done.
+    answer is 200 either way: `complete` says whether every command is done. It draws from the rate limits what its
+    commands draw by themselves, before the first of them is run.
     """
+    await limits.draw_more(request, cost=batch.cost_of(data.items) - _COST)
     context = current_request()
     by = Context(
         principal=current_principal(),

@@ -69,6 +69,11 @@ class Batch:
         self._execution = execution
         self._commands = commands
 
+    def cost_of(self, items: Sequence[BatchItem]) -> int:
+        """In units of the rate limits: what its commands cost by themselves; one where there is no such command."""
+        known = (self._commands.get(item.command) for item in items)
+        return sum(1 if command is None else command.declaration.cost for command in known)
+
     async def one_by_one(self, items: Sequence[BatchItem], context: Context) -> BatchDone:
         """Each in a transaction of its own, in their order; one that is refused does not stop the others.
 

@@ -45,6 +45,7 @@ class CommandLimits:
     def __init__(self, limiter: RateLimiter, settings: RateLimitSettings) -> None:
         self._limiter = limiter
         self._policy = policy_value(settings)
+        self._most = max(1, min(settings.tenant_burst, settings.key_burst) - 1)
 
     async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Let the request pass.
@@ -52,12 +53,25 @@ class CommandLimits:
         Raises:
             RateLimitedError: the tenant or the key has used up what it may.
         """
-        if declaration_of(handler).policy.public:  # known by its signature; its address has a limit at the door
+        declaration = declaration_of(handler)
+        if declaration.policy.public:  # known by its signature; its address has a limit at the door
             return
+        await self._draw(connection, cost=declaration.cost)
+
+    async def draw_more(self, connection: ASGIConnection[Any, Any, Any, Any], *, cost: int) -> None:
+        """Draw what the body says beyond the route's own cost, for one that asks for many things.
+
+        No more than a full bucket has left after that: what costs more could never be admitted.
+
+        Raises:
+            RateLimitedError: the tenant or the key has used up what it may.
+        """
+        if cost > 0:
+            await self._draw(connection, cost=min(cost, self._most))
+
+    async def _draw(self, connection: ASGIConnection[Any, Any, Any, Any], *, cost: int) -> None:
         principal = current_principal()
-        admission = await self._limiter.admit(
-            tenant_id=principal.tenant.id, key_id=principal.key_id, cost=declaration_of(handler).cost
-        )
+        admission = await self._limiter.admit(tenant_id=principal.tenant.id, key_id=principal.key_id, cost=cost)
         fields = limit_headers(self._policy, admission)
         if not admission.allowed:
             raise RateLimitedError(

@@ -22,6 +22,10 @@ COMMANDS = (
     ("projections", "status"),
     ("projections", "rebuild"),
     ("projections", "verify"),
+    ("sagas", "list"),
+    ("sagas", "show"),
+    ("sagas", "retry"),
+    ("sagas", "resolve"),
     ("doctor",),
 )
 

@@ -1,12 +1,16 @@
 """Many commands in one request, each done once, or all of them or none."""
 
-from typing import Any
+from typing import Any, Final
+
+import httpx
+import msgspec
 
 from shared_kernel.access.principals import Principal
 from shared_kernel.access.roles import Role
 from shared_kernel.identifiers import new_id
-from tests.builders.write_api import WriteApi, made, order, shelf
+from tests.builders.write_api import ROOMY, WriteApi, made, open_write_api, order, shelf
 from tests.builders.write_side import SilentDoorbell
+from tests.servers import Servers
 from write_side.batch.commands import BatchItem
 from write_side.batch.registry import batch_commands
 from write_side.batch.running import Batch, Context
@@ -15,6 +19,7 @@ from write_side.routes import ROUTES
 from write_side.webhooks.signing import WebhookRules
 
 RULES = WebhookRules(secret_key="x" * 32)
+LOCATION: Final = {"name": "Attic", "kind": "shop"}
 
 
 def item(command: str, payload: dict[str, Any], key: str | None = None, **more: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -149,3 +154,30 @@ async def test_roles_dry_runs_and_bounds(write_api: WriteApi) -> None:
     assert await write_api.write_side.log() == before
     too_many = {"items": [opening] * 101}
     assert (await write_api.post("/batch", too_many, key=None)).status_code == 422
+
+
+async def test_a_batch_costs_what_its_commands_cost(servers: Servers) -> None:
+    """What the rate limit does not have for all of them runs none of them; one command costs what it costs alone."""
+    # A bucket that takes a minute to fill: no machine is slow enough for it to be full again in between.
+    limits = msgspec.structs.replace(ROOMY, key_per_minute=30, key_burst=30)
+    async with open_write_api(servers, limits=limits) as api:
+        location, edition = await shelf(await api.another())
+        clerk = await api.another(role=Role.CLERK)
+        body = {"items": [place(location, edition, 1, f"order {number}") for number in range(5)]}
+        done = await clerk.post("/batch", body, key=None)
+        assert made(done, status=200)["complete"]
+        assert 5 <= left_of(done) < 15, "five orders cost five units each"
+        again = {"items": [place(location, edition, 1, f"more {number}") for number in range(6)]}
+        refused = await clerk.post("/batch", again, key=None)
+        assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert await orders_of(api) == 5
+        owner = await api.another()
+        opened = await owner.post("/batch", {"items": [item("open_location", LOCATION, "attic")]}, key=None)
+        alone = await (await api.another()).post("/locations", LOCATION)
+        assert left_of(opened) == left_of(alone) == 28
+
+
+def left_of(answer: httpx.Response) -> int:
+    """How many units the limit has left."""
+    return int(answer.headers["RateLimit"].split(";r=")[1].split(";")[0])

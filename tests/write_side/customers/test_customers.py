@@ -138,6 +138,9 @@ async def test_views_show_a_name_until_it_is_erased(servers: Servers) -> None:
         assert listed["meta"]["source"] == "table"
         detail = await eventually(lambda: api.get(f"/orders/{placed['id']}", key), lambda seen: seen.status_code == 200)
         assert detail.json()["data"]["customer_id"] == customer["id"]
+        for wanted, found in ((customer["id"], [placed["id"]]), (new_id(), [])):
+            orders = (await api.get(f"/orders?customer_id={wanted}", key)).json()["data"]
+            assert [one["id"] for one in orders] == found
         made(await write_api.post(f"{path}/erasure", {}), status=200)
 
         async def erased() -> tuple[str, object]:

@@ -1,16 +1,14 @@
 """Callbacks: kept once if somebody vouches for them, put aside if they cannot be read, refused otherwise."""
 
-import time
-
-import msgspec
 import pytest
 
 from shared_kernel.identifiers import new_id
-from tests.builders.sandbox import CALLBACK_SECRET
+from tests.builders import sandbox
+from tests.builders.sandbox import CALLBACK_SECRET, signed
 from tests.builders.write_side import WriteSide
 from write_side.payments.errors import CallbackNotTrusted
 from write_side.payments.inbox import Inbox
-from write_side.payments.providers import callback_reader, signed_header
+from write_side.payments.providers import callback_reader
 
 
 def inbox_of(write_side: WriteSide) -> Inbox:
@@ -20,15 +18,9 @@ def inbox_of(write_side: WriteSide) -> Inbox:
 
 
 def event(write_side: WriteSide, **changes: object) -> bytes:
-    """What the provider says when something was captured."""
+    """About a payment of this store."""
     marks = {"shelfwise_tenant": str(write_side.tenant.id), "shelfwise_payment": str(new_id())}
-    said = {"id": "evt_1", "object": "event", "type": "payment_intent.succeeded", "created": int(time.time())}
-    return msgspec.json.encode({**said, "data": {"object": {"metadata": marks}}, **changes})
-
-
-def signed(body: bytes, *, secret: str = CALLBACK_SECRET, seconds_ago: int = 0) -> dict[str, str]:
-    """The header that vouches for it."""
-    return dict([signed_header(secret=secret, timestamp=int(time.time()) - seconds_ago, body=body)])
+    return sandbox.event(marks=marks, **changes)
 
 
 async def count(write_side: WriteSide, table: str) -> int:
