@@ -8,9 +8,16 @@ import msgspec
 
 EventType: TypeAlias = Literal[
     "order.placed",
+    "order.confirmed",
     "order.fulfilled",
     "order.cancelled",
     "goods.returned",
+    "payment.authorized",
+    "payment.declined",
+    "payment.captured",
+    "payment.voided",
+    "payment.refunded",
+    "payment.refund_refused",
     "edition.priced",
     "edition.discontinued",
 ]

@@ -12,7 +12,23 @@ import msgspec
 
 from shared_kernel.events.catalog import EditionDiscontinued, EditionPriced
 from shared_kernel.events.envelope import Event, Recorded
-from shared_kernel.events.orders import GoodsReturned, OrderCancelled, OrderedLine, OrderFulfilled, OrderPlaced
+from shared_kernel.events.orders import (
+    GoodsReturned,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderedLine,
+    OrderFulfilled,
+    OrderPlaced,
+)
+from shared_kernel.events.payments import (
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentEvent,
+    PaymentRefunded,
+    PaymentVoided,
+    RefundRefused,
+)
 from shared_kernel.money import Money
 
 EventT = TypeVar("EventT", bound=Event)
@@ -65,6 +81,10 @@ def _order_placed(event: OrderPlaced) -> Shape | None:
     }
 
 
+def _order_confirmed(event: OrderConfirmed) -> Shape:
+    return {"id": event.order_id, "status": event.status}
+
+
 def _order_fulfilled(event: OrderFulfilled) -> Shape:
     lines = [{"line_id": one.line_id, "edition_id": one.edition_id, "quantity": one.quantity} for one in event.lines]
     return {
@@ -91,6 +111,31 @@ def _goods_returned(event: GoodsReturned) -> Shape | None:
     }
 
 
+def _payment(event: PaymentEvent) -> Shape:
+    return {
+        "id": event.payment_id,
+        "order_id": event.order_id,
+        "status": event.status,
+        "payment_status": event.payment_status,
+        "amount": _money(event.amount_minor, event.currency),
+        "authorized": _money(event.authorized_minor, event.currency),
+        "captured": _money(event.captured_minor, event.currency),
+        "refunded": _money(event.refunded_minor, event.currency),
+    }
+
+
+def _payment_declined(event: PaymentDeclined) -> Shape:
+    return _payment(event) | {"reason": event.reason}
+
+
+def _payment_refunded(event: PaymentRefunded) -> Shape:
+    return _payment(event) | {"refund_id": event.refund_id}
+
+
+def _refund_refused(event: RefundRefused) -> Shape:
+    return _payment(event) | {"refund_id": event.refund_id, "reason": event.reason}
+
+
 def _edition_priced(event: EditionPriced) -> Shape:
     return {"id": event.edition_id, "list_price": _money(event.list_price_minor, event.currency)}
 
@@ -101,9 +146,16 @@ def _edition_discontinued(event: EditionDiscontinued) -> Shape:
 
 PUBLIC_EVENTS: Final[dict[type[Event], tuple[str, _Tell]]] = {
     OrderPlaced: ("order.placed", _order_placed),
+    OrderConfirmed: ("order.confirmed", _order_confirmed),
     OrderFulfilled: ("order.fulfilled", _order_fulfilled),
     OrderCancelled: ("order.cancelled", _order_cancelled),
     GoodsReturned: ("goods.returned", _goods_returned),
+    PaymentAuthorized: ("payment.authorized", _payment),
+    PaymentDeclined: ("payment.declined", _payment_declined),
+    PaymentCaptured: ("payment.captured", _payment),
+    PaymentVoided: ("payment.voided", _payment),
+    PaymentRefunded: ("payment.refunded", _payment_refunded),
+    RefundRefused: ("payment.refund_refused", _refund_refused),
     EditionPriced: ("edition.priced", _edition_priced),
     EditionDiscontinued: ("edition.discontinued", _edition_discontinued),
 }
