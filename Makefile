@@ -29,7 +29,8 @@ MINUTES ?= 60
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser check contract verify-real-input kill-campaign rebuild-campaign saga-campaign books-campaign race-campaign fuzz lock bench \
+.PHONY: help setup run test test-browser check contract verify-real-input kill-campaign rebuild-campaign saga-campaign \
+	books-campaign race-campaign reactions-campaign fuzz lock bench \
 	bench-growth bench-fairness soak
 
 help: ## list the targets
@@ -77,6 +78,9 @@ books-campaign: $(READY) ## random days in a store beside plain books (SEED=…,
 
 race-campaign: $(READY) ## 10,000 racing duplicates over 100 keys (SEED=…) make 100 effects; captures and refunds too
 	SHELFWISE_RACE_SEED=$(SEED) $(BIN)/pytest -n 0 -m race_campaign tests/system
+
+reactions-campaign: $(READY) ## kill reacting workers at random points (SEED=…, KILLS=200): nothing lost, nothing doubled
+	SHELFWISE_REACTIONS_SEED=$(SEED) SHELFWISE_KILLS=$(KILLS) $(BIN)/pytest -n 0 -m reactions_campaign tests/system
 
 fuzz: $(READY) ## make up thousands of requests from the contract (SEED=…): no 5xx, nothing undocumented
 	SHELFWISE_FUZZ_SEED=$(SEED) $(BIN)/pytest -n $(WORKERS) -m fuzz tests/system

@@ -1,84 +1,69 @@
 """A reacting worker killed anywhere has lost no effect and doubled none."""
 
+import ast
 import os
-import signal
-import subprocess
+import random
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
 
-import msgspec
+import pytest
 
-from tests.builders.reacting import opened_once_for, reactions_settings
-from tests.builders.receiving import receiver
-from tests.builders.write_api import WriteApi, made, open_write_api, order, shelf
-from tests.builders.write_side import open_write_side
-from tests.eventually import eventually
+import write_side
 from tests.servers import Servers
-from tests.system.faulty_reactions import TELLING
-from tests.system.killing import death_of
+from tests.system.reacting_stores import reacting_stores
+from write_side.customers.showing import ShowingPoint
+from write_side.mail.sending import MailPoint
+from write_side.order_saga.fault_points import FAULT_POINTS as SAGA_FAULT_POINTS
 from write_side.reactions.fault_points import FaultPoint
+from write_side.subscribers import FAULT_POINTS
 from write_side.webhooks.delivering import DeliveryPoint
 
-LEASE_SECONDS = 0.4
-KILLS = [(point, 1) for point in FaultPoint] + [(FaultPoint.CHECKPOINT, 2), (FaultPoint.COMMIT, 3)]
+_SEED_VARIABLE = "SHELFWISE_REACTIONS_SEED"
+_KILLS_VARIABLE = "SHELFWISE_KILLS"
+_KILLS_A_TURN = 20
+_LISTS: tuple[type[StrEnum], ...] = (FaultPoint, DeliveryPoint, MailPoint, ShowingPoint)
 
 
-@contextmanager
-def reacting(servers: Servers, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker in a process of its own, which dies where the arguments say."""
-    settings = reactions_settings(servers, parent_pid=os.getpid(), lease_seconds=LEASE_SECONDS)
-    environment = {f"SHELFWISE_{name.upper()}": f"{value}" for name, value in msgspec.structs.asdict(settings).items()}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.system.faulty_reactions", *arguments],
-        env=os.environ | environment,
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait(10)
+def _reached() -> Iterator[str]:
+    """Every `….reach(List.POINT)` of the write side, as it is written."""
+    for path in sorted(Path(write_side.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "reach":
+                yield ast.unparse(node.args[0])
 
 
-async def test_killed_at_every_step_a_reaction_has_each_effect_once(servers: Servers) -> None:
-    """Each of the exported steps once, some later; an event that fails once is among those reacted to each time."""
-    assert {point for point, _ in KILLS} == set(FaultPoint)
-    async with open_write_side(servers) as side:
-        location, edition = await side.location(), await side.edition()
-        await side.receive(location, edition, 500)
-        numbers: list[str] = []
-        for point, passage in KILLS:
-            numbers += [(await side.place(location, [(edition, count)])).number for count in (1, 7, 2)]
-            with reacting(servers, point, f"{passage}") as process:
-                assert await death_of(process, within_seconds=60) == -signal.SIGKILL
-        with reacting(servers):
-            await opened_once_for(side, numbers, within_seconds=60)
+def test_every_point_is_exported_and_every_exported_point_is_passed() -> None:
+    """What is reached by name is listed, and what is listed is reached; the saga's are worked out, and its own."""
+    named = {one for one in _reached() if "(" not in one}
+    assert named == {f"{type(point).__name__}.{point.name}" for point in FAULT_POINTS}
+    assert {type(point) for point in FAULT_POINTS} == set(_LISTS)
+    assert not {point.value for point in FAULT_POINTS} & {point.value for point in SAGA_FAULT_POINTS}
 
 
-async def test_killed_at_every_step_of_a_delivery_a_receiver_hears_of_everything(servers: Servers) -> None:
-    """Each message at least once, and twice only under the same id, where the kill came just after sending."""
-    async with open_write_api(servers) as api, receiver() as target:
-        location, edition = await shelf(api)
-        with reacting(servers, TELLING):
-            await eventually(lambda: _is_subscribed(api))
-        made(await api.post("/webhooks", {"url": target.url, "event_types": ["order.placed"]}))
-        numbers = []
-        for point in DeliveryPoint:
-            numbers += [made(await api.post("/orders", order(location, (edition, 1))))["number"] for _ in range(2)]
-            with reacting(servers, point, "1") as process:
-                assert await death_of(process, within_seconds=60) == -signal.SIGKILL
-
-        async def undelivered() -> list[str]:
-            rows = await api.write_side.as_administrator("SELECT status FROM write.webhook_delivery")
-            return ["missing"] * (len(numbers) - len(rows)) + [row["status"] for row in rows if row[0] != "delivered"]
-
-        with reacting(servers, TELLING):
-            await eventually(undelivered, lambda left: not left, within_seconds=60)
-        told = {one.id: msgspec.json.decode(one.body)["data"]["number"] for one in target.received}
-        assert sorted(told.values()) == sorted(numbers)
-        assert len(target.received) - len(told) <= len(DeliveryPoint)
+async def test_killed_at_every_step_nothing_is_lost_and_nothing_doubled(servers: Servers) -> None:
+    """Each exported point once and some later, by workers that race each other, while everything happens at once."""
+    deaths = [f"{point.value}:1" for point in FAULT_POINTS]
+    deaths += [f"{FaultPoint.CHECKPOINT}:2", f"{FaultPoint.COMMIT}:3"]
+    async with reacting_stores(servers) as stores:
+        await stores.kill_along(deaths, within_seconds=180)
+        await stores.check()
 
 
-async def _is_subscribed(api: WriteApi) -> bool:
-    return bool(await api.write_side.as_administrator("SELECT FROM reaction.subscription WHERE reaction = 'webhooks'"))
+@pytest.mark.reactions_campaign
+async def test_random_kills_lose_nothing_and_double_nothing(
+    servers: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same at random points and passages, from a seed that is told, as many as are asked for."""
+    seed, kills = int(os.environ.get(_SEED_VARIABLE, "1")), int(os.environ.get(_KILLS_VARIABLE, "200"))
+    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    async with reacting_stores(servers) as stores:
+        for done in range(0, kills, _KILLS_A_TURN):
+            turn = min(_KILLS_A_TURN, kills - done)
+            deaths = [f"{rng.choice(FAULT_POINTS).value}:{rng.randint(1, 6)}" for _ in range(turn)]
+            await stores.kill_along(deaths, within_seconds=600)
+            await stores.check()
+            with capsys.disabled():
+                sys.stdout.write(f"\rseed {seed}: {done + turn} of {kills} kills   ")
+                sys.stdout.flush()

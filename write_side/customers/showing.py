@@ -4,6 +4,7 @@ Events carry ids only, so no fold can show a name. Whoever changes a customer le
 it goes once the read database has what it asks for, and a last event says so, so that stored answers end.
 """
 
+from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
@@ -37,6 +38,13 @@ DELETE FROM write.person_to_show WHERE tenant_id = $1 AND customer_id = $2 AND v
 """
 
 
+class ShowingPoint(StrEnum):
+    """The places between two steps of showing somebody where a worker may die."""
+
+    SHOWN = "customer_shown"
+    FORGOTTEN = "customer_forgotten"
+
+
 class Details(msgspec.Struct, frozen=True, kw_only=True):
     """Who a customer is at a version; nobody, once erased."""
 
@@ -66,8 +74,10 @@ class Showing:
                 waiting = await _waiting(connection, post.shard)
             if waiting:
                 await self._show(waiting)
+                post.reach(ShowingPoint.SHOWN)
                 for one in waiting:
                     await _forget(post, one)
+                    post.reach(ShowingPoint.FORGOTTEN)
             if len(waiting) < _AT_A_TIME:
                 await post.news(within_seconds=_SWEEP_SECONDS)
 

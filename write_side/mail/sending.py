@@ -44,6 +44,7 @@ WHERE tenant_id = $1 AND mail_id = $2
 class MailPoint(StrEnum):
     """The places between two steps of a mail where a worker may die."""
 
+    LOADED = "mail_loaded"
     CARRIED = "mail_carried"
     RECORDED = "mail_recorded"
 
@@ -101,6 +102,7 @@ class MailDelivery:
             waiting = await _load(work.connection, tenant_id, mail_id)
         if waiting is None:
             return
+        post.reach(MailPoint.LOADED)
         outcome = await self._attempt(waiting)
         post.reach(MailPoint.CARRIED)
         async with post.working(tenant_id) as work:
