@@ -18,7 +18,9 @@ RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels 
     && uv pip install --no-cache --no-deps --python /opt/shelfwise/bin/python /wheels/*.whl
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin shelfwise
+RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin shelfwise \
+    # A new volume takes over whose folder it is mounted on.
+    && install --directory --owner 10001 --group 10001 --mode 0700 /srv/archive /srv/sandbox
 COPY --from=packages /opt/shelfwise /opt/shelfwise
 ENV PATH=/opt/shelfwise/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -28,6 +28,7 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     sandbox_ledger: str
     """The file of its books."""
     sandbox_port: int
+    sandbox_host: str = "127.0.0.1"
     payment_provider_key: str
     payment_callback_secret: str
     sandbox_callback_url: str = ""
@@ -44,7 +45,7 @@ async def serve(settings: SandboxSettings) -> None:
         provider = SandboxProvider(ledger, key=settings.payment_provider_key)
         server = Server(
             provider,
-            address="127.0.0.1",
+            address=settings.sandbox_host,
             port=settings.sandbox_port,
             interface=Interfaces.ASGI,
             websockets=False,

@@ -28,6 +28,7 @@ _SERVERS_LOOK_SECONDS = 1.0
 _LOG_VARIABLES: Mapping[str, str] = {"SHELFWISE_LOG_LEVEL": "warning", "SHELFWISE_LOG_FORMAT": "auto"}
 """What children log unless our own environment says otherwise: with `info`, every request."""
 
+_OF_MAIL_AND_PAYMENT = ("SHELFWISE_MAIL_FROM", "SHELFWISE_PAYMENT_PROVIDER_TIMEOUT_SECONDS")
 _DEVELOPMENT: Mapping[str, str] = {"SHELFWISE_WEBHOOKS_ALLOW_LOOPBACK": "true"}
 """`up` is for one machine: receivers of webhooks may be on it."""
 
@@ -201,6 +202,7 @@ def _reactions(installation: Installation, provider: Mapping[str, str]) -> Child
             "SHELFWISE_PAYMENT_PROVIDER_URL": provider["SHELFWISE_PAYMENT_PROVIDER_URL"],
             "SHELFWISE_PAYMENT_PROVIDER_KEY": provider.get("SHELFWISE_PAYMENT_PROVIDER_KEY", ""),
             "SHELFWISE_SECRET_KEY": installation.secret_key,
+            **{name: os.environ[name] for name in _OF_MAIL_AND_PAYMENT if name in os.environ},
             **_DEVELOPMENT,
             "SHELFWISE_PROBE_PORT": "0",
         },

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from operations.api.app import OperationsSettings
+from operations.sandbox_provider.__main__ import SandboxSettings
 from projections.worker import ProjectorSettings
 from read_side.app import ReadApiSettings
 from shared_kernel.settings import read_settings
@@ -27,6 +28,42 @@ SETTINGS_OF: dict[str, type[msgspec.Struct]] = {
     "projector": ProjectorSettings,
     "operations-api": OperationsSettings,
     "reactions": ReactionsSettings,
+    "sandbox": SandboxSettings,
+}
+# What a deployable reads and no service passes, and why its default is right in a container.
+_PROCESS = {"log_format": "`auto`: no terminal, so JSON", "parent_pid": "only `shelfwise up` has children"}
+_LIMITS = dict.fromkeys(("tenant_per_minute", "key_per_minute", "address_per_minute"), "the contract's limits")
+_WORKER = _PROCESS | {
+    "probe_port": "the healthcheck asks there",
+    "lease_seconds": "what the alerts' times are made for",
+    "idle_in_transaction_seconds": "goes with the lease",
+}
+DEFAULTED: dict[str, dict[str, str]] = {
+    "write-api": _LIMITS
+    | {
+        "write_pool_size": "fits the server's max_connections",
+        "webhooks_allow_loopback": "for development only",
+        "log_format": _PROCESS["log_format"],
+    },
+    "read-api": _LIMITS | {"log_format": _PROCESS["log_format"]},
+    "operations-api": _LIMITS
+    | {
+        "processes": "operators' limits are each process's own",
+        "live_interval_seconds": "a look a second",
+        "log_format": _PROCESS["log_format"],
+    },
+    "projector": _WORKER
+    | {
+        "build_grace_seconds": "long enough for any reader",
+        "rebuild_processes": "its share of the cores",
+        "projections_from": "for tests and measurements",
+    },
+    "reactions": _WORKER
+    | {
+        "webhooks_allow_loopback": "for development only",
+        "payment_provider_timeout_seconds": "within the lease of an operation",
+    },
+    "sandbox": _PROCESS,
 }
 
 
@@ -44,6 +81,29 @@ def test_a_service_gets_the_settings_that_it_reads(services: dict[str, Service],
     fields = msgspec.structs.fields(SETTINGS_OF[name])
     assert set(variables) <= {f"SHELFWISE_{field.name.upper()}" for field in fields}
     read_settings(SETTINGS_OF[name], variables)
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS_OF))
+def test_every_variable_that_a_service_reads_is_passed_or_rightly_left_out(
+    services: dict[str, Service], name: str
+) -> None:
+    """A setting that is added is passed to its container, or has a default and a reason here."""
+    fields = {field.name: field for field in msgspec.structs.fields(SETTINGS_OF[name])}
+    passed = {variable.removeprefix("SHELFWISE_").lower() for variable in _filled_in(services[name])}
+    assert fields.keys() - passed == DEFAULTED[name].keys()
+    assert not any(fields[left].required for left in DEFAULTED[name])
+
+
+def test_who_asks_for_money_and_who_hears_of_it_know_the_same_provider(services: dict[str, Service]) -> None:
+    """The worker's key is the sandbox's, and the command API believes its callbacks; each from one variable."""
+    reactions, sandbox, api = (services[name]["environment"] for name in ("reactions", "sandbox", "write-api"))
+    assert isinstance(reactions, dict)
+    assert isinstance(sandbox, dict)
+    assert isinstance(api, dict)
+    key, secret = "SHELFWISE_PAYMENT_PROVIDER_KEY", "SHELFWISE_PAYMENT_CALLBACK_SECRET"
+    assert reactions[key] == sandbox[key] == f"${{{key}:-}}"
+    assert api[secret] == sandbox[secret] == f"${{{secret}:-}}"
+    assert sandbox["SHELFWISE_SANDBOX_CALLBACK_URL"].startswith("http://write-api:8000/")
 
 
 @pytest.mark.parametrize("name", ["write-api", "read-api"])
@@ -105,4 +165,4 @@ def _filled_in(service: Service) -> dict[str, str]:
 def _with_example(text: str) -> str:
     example = (CHECKOUT / ".env.example").read_text(encoding="utf-8")
     values = dict(re.findall(r"^(\w+)=(.*)$", example, flags=re.MULTILINE))
-    return re.sub(r"\$\{(\w+):\?\}", lambda found: values[found.group(1)], text)
+    return re.sub(r"\$\{(\w+):(?:\?|-[^}]*)\}", lambda found: values[found.group(1)], text)

@@ -19,7 +19,9 @@ ROLE_OF = {
     "write-api": "shelfwise_write_api",
     "read-api": "shelfwise_read_api",
     "projector": "shelfwise_projector",
+    "reactions": "shelfwise_reactions",
     "migrate": "postgres",
+    "archive": "postgres",
 }
 SERVICES = {
     "postgres",
@@ -31,7 +33,10 @@ SERVICES = {
     "reactions",
     "operations-api",
     "gateway",
+    "sandbox",
+    "archive",
 }
+RUN_ONCE = {"migrate", "archive"}
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +81,11 @@ def test_the_deployables_are_there(services: dict[str, Service]) -> None:
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_every_service_is_watched_and_restarted_and_not_root(services: dict[str, Service], name: str) -> None:
-    """The one that runs once is watched by who waits for its success."""
+    """Those that run once are watched by who waits for their success."""
     service = services[name]
     healthcheck = service["healthcheck"]
     assert isinstance(healthcheck, dict)
-    assert ("test" in healthcheck) is (name != "migrate")
+    assert ("test" in healthcheck) is (name not in RUN_ONCE)
     assert service["restart"]
     assert f"{service['user']}".partition(":")[0] not in {"0", "root"}
 
@@ -107,10 +112,37 @@ def test_a_service_logs_in_as_itself_alone(services: dict[str, Service], name: s
         parts = urlsplit(re.sub(r"\$\{(\w+):\?\}", r"\1", value))
         assert parts.username == ROLE_OF[name]
         assert parts.path == ("/shelfwise_write" if "WRITE" in variable else "/shelfwise_read")
-    if name != "migrate":
+    if name not in RUN_ONCE:
         role = ROLE_OF[name].removeprefix("shelfwise_").upper()
         known = set(re.findall(r"SHELFWISE_PASSWORD_(\w+?):\?", f"{environment}"))
         assert known == {role, "REDIS"}
+
+
+def test_who_reads_the_log_reads_its_older_part(services: dict[str, Service]) -> None:
+    """And nobody but the archiver writes there, into a folder that the image gives to its user."""
+    mounts = {name: mount for name, one in services.items() for mount in _mounts(one) if "archive:" in mount}
+    read = "archive:/srv/archive:ro"
+    assert mounts == {"projector": read, "reactions": read, "operations-api": read, "archive": read.removesuffix(":ro")}
+    environment = services["archive"]["environment"]
+    assert isinstance(environment, dict)
+    assert environment["SHELFWISE_ARCHIVE_URL"] == "file:///srv/archive"
+    dockerfile = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8")
+    made = re.search(r"install --directory --owner 10001 --group 10001 --mode 0700 (.*)", dockerfile)
+    assert made is not None
+    folders = {mount.split(":")[1] for one in ("archive", "sandbox") for mount in _mounts(services[one])}
+    assert set(made[1].split()) == folders
+
+
+def test_nobody_starts_the_sandbox_unasked(services: dict[str, Service]) -> None:
+    """It takes no money: only the demonstration has it, and the archiver runs only when it is told to."""
+    profiles = {name: one.get("profiles") for name, one in services.items() if "profiles" in one}
+    assert profiles == {"sandbox": ["demo"], "archive": ["archive"]}
+
+
+def _mounts(service: Service) -> list[str]:
+    mounts = service.get("volumes", [])
+    assert isinstance(mounts, list)
+    return mounts
 
 
 def test_operators_log_in_as_operators_and_command_as_the_write_api(services: dict[str, Service]) -> None:
