@@ -4,9 +4,9 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-Template: TypeAlias = Literal["order_confirmed", "order_cancelled", "order_fulfilled"]
+from shared_kernel.money import minor_unit_exponent
 
-_MINOR_UNITS: Final = 100
+Template: TypeAlias = Literal["order_confirmed", "order_cancelled", "order_fulfilled"]
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +44,16 @@ _TEXTS: Final[dict[Template, tuple[str, str]]] = {
 def letter(template: Template, facts: Facts, *, name: str) -> Letter:
     """A template, filled in."""
     subject, text = _TEXTS[template]
-    whole, part = divmod(facts.total_minor, _MINOR_UNITS)
     values = {
         "name": name,
         "number": facts.number,
         "store": facts.store,
-        "total": f"{whole}.{part:02} {facts.currency}",
+        "total": _amount(facts.total_minor, facts.currency),
     }
     return Letter(subject=subject.format(**values), text=text.format(**values))
+
+
+def _amount(amount_minor: int, currency: str) -> str:
+    decimals = minor_unit_exponent(currency)
+    whole, part = divmod(amount_minor, 10**decimals)
+    return f"{whole}.{part:0{decimals}} {currency}" if decimals else f"{whole} {currency}"

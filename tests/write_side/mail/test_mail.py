@@ -4,8 +4,6 @@ import asyncio
 import email
 import email.policy
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import msgspec
 import pytest
 
 from tests.builders.reacting import running_reactions
+from tests.builders.smtp import smtp
 from tests.builders.write_api import WriteApi, made, order, shelf
 from tests.eventually import eventually
 from write_side.mail.mailers import FileMailer, LogMailer, MailUnavailableError, SmtpMailer, mailer_of
@@ -53,54 +52,6 @@ async def test_an_order_is_written_about(write_api: WriteApi, tmp_path: Path) ->
         made(await write_api.post(f"/customers/{customer}/erasure", {}), status=200)
         made(await write_api.post(f"/orders/{forgotten}/fulfilments", {}))
         await eventually(lambda: mails(write_api), lambda found: found[1:] == [("order_fulfilled", "skipped")])
-
-
-class Smtp:
-    """A server that speaks as much SMTP as a mail takes, and answers recipients with a code, and senders."""
-
-    def __init__(self, code: int) -> None:
-        self.code = code
-        self.code_of_sender = 250
-        self.taken: list[bytes] = []
-        self.verbs: list[bytes] = []
-
-    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One session."""
-        writer.write(b"220 here\r\n")
-        while line := await reader.readline():
-            verb = line[:4].upper()
-            self.verbs.append(verb)
-            if verb == b"EHLO":
-                writer.write(b"250-here\r\n250 AUTH PLAIN\r\n")
-            elif verb == b"AUTH":
-                writer.write(b"235 come in\r\n")
-            elif verb == b"RCPT":
-                writer.write(b"%d told\r\n" % self.code)
-            elif verb == b"MAIL":
-                writer.write(b"%d told\r\n" % self.code_of_sender)
-            elif verb == b"DATA":
-                writer.write(b"354 go on\r\n")
-                self.taken.append(await reader.readuntil(b"\r\n.\r\n"))
-                writer.write(b"250 taken\r\n")
-            else:
-                writer.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 well\r\n")
-            await writer.drain()
-            if verb == b"QUIT":
-                break
-        writer.close()
-        await writer.wait_closed()
-
-
-@asynccontextmanager
-async def smtp(code: int) -> AsyncIterator[tuple[Smtp, str]]:
-    """A server and its URL."""
-    opened = Smtp(code)
-    server = await asyncio.start_server(opened.converse, "127.0.0.1", 0)
-    try:
-        yield opened, f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        await server.wait_closed()
 
 
 async def test_a_server_that_refuses_is_believed_and_one_that_is_busy_is_asked_again(write_api: WriteApi) -> None:
