@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -21,6 +21,7 @@ from write_side.reactions.working import Work
 from write_side.webhooks import model, outbox, repository
 from write_side.webhooks.model import Webhook
 from write_side.webhooks.outbox import Due, Receiver
+from write_side.webhooks.places import QUICK_SECONDS, Place, Places
 from write_side.webhooks.public_events import message_id
 from write_side.webhooks.schedule import RETRY_SECONDS, delay_seconds
 from write_side.webhooks.sending import Sender, Sent
@@ -28,11 +29,8 @@ from write_side.webhooks.signing import WebhookRules, secrets_in_force, signatur
 
 _SWEEP_SECONDS: Final = 1.0
 _FORGETTING_SECONDS: Final = 600.0
-_AT_A_TIME: Final = 48
-_FAILING_AT_A_TIME: Final = 16
-"""Receivers that failed last time share places of their own: however many hang, the others' places are free."""
 _OF_A_STORE_AT_A_TIME: Final = 24
-"""Half of them: a store's receivers may all hang at once for the first time, on the same dead host."""
+"""Half of the places: a store's receivers may all hang at once for the first time, on the same dead host."""
 _MESSAGES_A_VISIT: Final = 50
 _GIVEN_UP_AFTER: Final = 0.9
 """The part of the whole schedule without one success, after which a receiver is disabled when it fails for good."""
@@ -65,8 +63,8 @@ class Deliveries:
         self._sender = sender
         self._schedule = schedule
         self._random = random or SystemRandom().random
-        self._places = asyncio.Semaphore(_AT_A_TIME)
-        self._places_of_failing = asyncio.Semaphore(_FAILING_AT_A_TIME)
+        self._places = Places()
+        self._slow: set[UUID] = set()
 
     @property
     def duty(self) -> Duty:
@@ -84,11 +82,7 @@ class Deliveries:
                     if time.monotonic() - forgotten_at > _FORGETTING_SECONDS:
                         forgotten_at = time.monotonic()
                         await outbox.forget_old(connection, post.shard)
-                of_store = Counter(one.tenant_id for one in visits if not one.is_failing)
-                for receiver in found:
-                    of_store[receiver.tenant_id] += not receiver.is_failing
-                    if of_store[receiver.tenant_id] > _OF_A_STORE_AT_A_TIME and not receiver.is_failing:
-                        continue  # found again when a visit ends
+                for receiver in self._whose_turn_it_is(found, visits):
                     task = asyncio.create_task(self._visit(post, receiver), name="webhook")
                     visits[receiver] = task
                     task.add_done_callback(partial(_visited, visits, receiver, post))
@@ -97,32 +91,53 @@ class Deliveries:
             for task in list(visits.values()):
                 task.cancel()
 
+    def _whose_turn_it_is(self, found: Sequence[Receiver], visits: Collection[Receiver]) -> Iterator[Receiver]:
+        """No store has all the places; who is left out is found again when a visit ends, or gives its place up."""
+        of_store = Counter(one.tenant_id for one in visits if not one.is_failing and one.webhook_id not in self._slow)
+        for receiver in found:
+            of_store[receiver.tenant_id] += not receiver.is_failing
+            if receiver.is_failing or of_store[receiver.tenant_id] <= _OF_A_STORE_AT_A_TIME:
+                yield receiver
+
     async def _visit(self, post: Post, receiver: Receiver) -> None:
-        places = self._places_of_failing if receiver.is_failing else self._places
-        async with places:
+        async with self._places.one(is_failing=receiver.is_failing) as place:
             try:
-                await self._serve(post, receiver)
+                await self._serve(post, receiver, place)
             except Exception as error:  # noqa: BLE001 - the edge of a visit: logged, and due again at the next sweep
                 log.warning("webhook_visit_failed", shard=post.shard, error=type(error).__name__)
                 await asyncio.sleep(_SWEEP_SECONDS)
+            finally:
+                self._slow.discard(receiver.webhook_id)
 
-    async def _serve(self, post: Post, receiver: Receiver) -> None:
-        """Messages in their order, until one fails or enough were sent for one visit."""
+    async def _serve(self, post: Post, receiver: Receiver, place: Place) -> None:
+        """Messages in their order, until one fails or takes long, or enough were sent for one visit."""
         async with post.working(receiver.tenant_id) as work:
             due = await outbox.next_due(work.connection, receiver.tenant_id, receiver.webhook_id)
         for _ in range(_MESSAGES_A_VISIT):
             if due is None:
                 return
             post.reach(DeliveryPoint.TAKEN)
-            sent = await self._send(receiver.tenant_id, due)
+            sent = await self._send_from(place, post, receiver, due)
             post.reach(DeliveryPoint.SENT)
             async with post.working(receiver.tenant_id) as work:
                 await self._record(work, due, sent)
-                failed = sent.status_code not in _OK
+                is_over = sent.status_code not in _OK or place.is_slow
                 due = (
-                    None if failed else await outbox.next_due(work.connection, receiver.tenant_id, receiver.webhook_id)
+                    None if is_over else await outbox.next_due(work.connection, receiver.tenant_id, receiver.webhook_id)
                 )
             post.reach(DeliveryPoint.RECORDED)
+
+    async def _send_from(self, place: Place, post: Post, receiver: Receiver, due: Due) -> Sent:
+        """Send, and leave the place to others where the answer takes its time."""
+        sending = asyncio.create_task(self._send(receiver.tenant_id, due))
+        try:
+            done, _ = await asyncio.wait({sending}, timeout=QUICK_SECONDS)
+            if not done and await place.give_way():
+                self._slow.add(receiver.webhook_id)
+                post.wake()
+            return await sending
+        finally:
+            sending.cancel()
 
     async def _send(self, tenant_id: UUID, due: Due) -> Sent:
         seconds = int(time.time())

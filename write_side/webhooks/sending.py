@@ -11,12 +11,13 @@ from typing import Final, TypeAlias
 import msgspec
 
 from write_side.webhooks.addresses import Target, is_allowed, target_of
+from write_side.webhooks.places import MOST_AT_A_TIME
 
 SEND_TIMEOUT_SECONDS: Final = 15.0
 """For all of it: resolving, connecting, sending, and the head of the answer."""
 _MAX_HEAD_BYTES: Final = 16 * 1024
 """Of the answer only status and Retry-After matter; its body is not read."""
-_RESOLVERS: Final = 64
+_RESOLVERS: Final = MOST_AT_A_TIME
 """Threads that may wait for name servers: as many as messages are sent at once, so that a dead one delays its own."""
 _MAX_RETRY_AFTER_SECONDS: Final = 86_400
 

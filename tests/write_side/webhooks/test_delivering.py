@@ -3,77 +3,25 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any, get_args
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import msgspec
 import pytest
 
 from shared_kernel.access.roles import Role
 from shared_kernel.settings import SettingsError, read_settings
-from tests.builders.reacting import running_reactions
 from tests.builders.receiving import Receiver, receiver
-from tests.builders.write_api import WriteApi, made, open_write_api, order, shelf
+from tests.builders.telling import SCHEDULE, Shop, open_shop
+from tests.builders.write_api import made
 from tests.eventually import eventually
 from tests.servers import Servers
 from write_side.webhooks.commands import EventType
-from write_side.webhooks.delivering import Deliveries
-from write_side.webhooks.noting import WEBHOOKS
 from write_side.webhooks.public_events import PUBLIC_TYPES
 from write_side.webhooks.schedule import RETRY_SECONDS, delay_seconds
-from write_side.webhooks.sending import Sender
-from write_side.webhooks.signing import WebhookRules
+from write_side.webhooks.signing import ROTATION_OVERLAP, secrets_in_force
 from write_side.worker import ReactionsSettings
-
-SCHEDULE = (0.1, 0.1, 0.1)
-DELIVERIES = "SELECT status, attempts, type FROM write.webhook_delivery ORDER BY position"
-
-
-class Shop:
-    """A store with copies to sell, its API, and a worker that tells its receivers."""
-
-    def __init__(self, api: WriteApi, location: str, edition: str) -> None:
-        self.api = api
-        self._shelf = location, edition
-
-    async def order(self) -> str:
-        """Sell a copy; the order's id."""
-        location, edition = self._shelf
-        return str(made(await self.api.post("/orders", order(location, (edition, 1))))["id"])
-
-    async def tell(self, target: Receiver, *event_types: str) -> dict[str, Any]:
-        """Create a webhook."""
-        return made(await self.api.post("/webhooks", {"url": target.url, "event_types": list(event_types)}))
-
-    async def secrets(self, webhook: dict[str, Any]) -> list[str]:
-        """What it is signed with."""
-        shown = await self.api.post(f"/webhooks/{webhook['id']}/secret", {}, key=None)
-        return list(made(shown, status=200)["secrets"])
-
-    async def deliveries(self) -> list[tuple[str, int, str]]:
-        """Status, attempts and type of each."""
-        rows = await self.api.write_side.as_administrator(DELIVERIES)
-        return [(row["status"], row["attempts"], row["type"]) for row in rows]
-
-    async def status_of(self, webhook: dict[str, Any]) -> str:
-        """Enabled or not."""
-        (row,) = await self.api.write_side.as_administrator(
-            "SELECT status FROM write.webhook WHERE webhook_id = $1::text::uuid", webhook["id"]
-        )
-        return str(row["status"])
-
-
-@asynccontextmanager
-async def open_shop(servers: Servers, *, schedule: Sequence[float] = SCHEDULE) -> AsyncIterator[Shop]:
-    """A shop whose receivers are tried again soon."""
-    rules = WebhookRules(secret_key=servers.secret_key, allows_loopback=True)
-    sender = Sender(allows_loopback=True, timeout_seconds=2)
-    duty = Deliveries(rules, sender, schedule=tuple(schedule), random=lambda: 0.0).duty
-    async with open_write_api(servers) as api, running_reactions(servers, WEBHOOKS, duties=(duty,)):
-        yield Shop(api, *await shelf(api))
-    sender.close()
 
 
 @pytest.fixture
@@ -105,6 +53,28 @@ def test_the_schedule_is_the_published_one() -> None:
     assert delay_seconds(1, schedule=RETRY_SECONDS, random=lambda: 1.0, at_least=None) == pytest.approx(6.0)
     assert delay_seconds(1, schedule=RETRY_SECONDS, random=lambda: 0.0, at_least=120) == 120
     assert delay_seconds(10, schedule=RETRY_SECONDS, random=lambda: 0.0, at_least=None) is None
+
+
+def test_the_secret_before_signs_for_a_day() -> None:
+    """Then the newest alone, as before there was another."""
+    rotated_at = datetime(2026, 1, 1, tzinfo=UTC)
+    assert secrets_in_force(1, None, rotated_at) == (1,)
+    assert secrets_in_force(2, rotated_at, rotated_at + ROTATION_OVERLAP - timedelta(seconds=1)) == (2, 1)
+    assert secrets_in_force(2, rotated_at, rotated_at + ROTATION_OVERLAP) == (2,)
+
+
+async def test_what_was_delivered_is_replayed_when_all_of_it_is_asked_for(shop: Shop) -> None:
+    """Under its own id, and not where only failures are."""
+    async with receiver() as target:
+        webhook = await shop.tell(target)
+        await shop.order()
+        await eventually(shop.deliveries, lambda found: [one[0] for one in found] == ["delivered"])
+        path = f"/webhooks/{webhook['id']}/replays"
+        assert made(await shop.api.post(path, {"from_position": 1}), status=200)["messages"] == 0
+        again = await shop.api.post(path, {"from_position": 1, "only_failed": False})
+        assert made(again, status=200)["messages"] == 1
+        await eventually(lambda: _count(target), lambda count: count == 2, within_seconds=60)
+        assert len({(one.id, one.body) for one in target.received}) == 1
 
 
 async def test_a_receiver_is_told_once_and_can_tell_who_says_it(shop: Shop) -> None:
@@ -180,36 +150,6 @@ async def test_a_receiver_that_fails_for_days_is_disabled(shop: Shop) -> None:
         await eventually(status, lambda seen: seen == "disabled")
         assert await shop.deliveries() == [("failed", len(SCHEDULE) + 1, "order.placed")]
         assert len(target.received) == len(SCHEDULE) + 1
-
-
-async def test_a_dead_receiver_delays_nobody_else(shop: Shop) -> None:
-    """Not by a second, and neither do twenty."""
-    async with receiver(None) as dead, receiver() as live:
-        for _ in range(20):
-            await shop.tell(dead)
-        await shop.tell(live)
-        for _ in range(5):
-            started_at, before = time.monotonic(), len(live.received)
-            await shop.order()
-            await eventually(partial(_count, live), before.__lt__)
-            assert live.received[-1].at - started_at < 1.0
-        assert dead.received
-
-
-async def test_a_store_whose_receivers_all_hang_delays_no_other(shop: Shop) -> None:
-    """As many as a store may have, on one dead host, all for the first time."""
-    async with receiver(None) as dead, receiver() as live:
-        for _ in range(49):
-            await shop.tell(dead, "order.placed")
-        other = await shop.api.another(tenant=await shop.api.write_side.another_store())
-        neighbour = Shop(other, *await shelf(other))
-        await neighbour.tell(live)
-        await shop.order()
-        await eventually(lambda: _count(dead), lambda count: count >= 10)
-        started_at = time.monotonic()
-        await neighbour.order()
-        await eventually(partial(_count, live))
-        assert live.received[0].at - started_at < 1.0
 
 
 async def test_a_store_has_fifty_receivers_at_most(shop: Shop) -> None:
