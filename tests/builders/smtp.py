@@ -26,7 +26,7 @@ class Smtp:
             elif verb == b"AUTH":
                 writer.write(b"235 come in\r\n")
             elif verb == b"RCPT":
-                self.envelopes.append(line.strip())
+                self.envelopes.append(line.strip().partition(b":")[2])
                 writer.write(b"%d told\r\n" % self.code)
             elif verb == b"MAIL":
                 writer.write(b"%d told\r\n" % self.code_of_sender)
