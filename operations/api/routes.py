@@ -2,7 +2,18 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from operations.api import dead_letters, keys, projections, sagas, sessions, standing, tenants, verifications, watching
+from operations.api import (
+    dead_letters,
+    keys,
+    projections,
+    reactions,
+    sagas,
+    sessions,
+    standing,
+    tenants,
+    verifications,
+    watching,
+)
 
 API_PATH = "/api/v1/operations"
 
@@ -15,5 +26,6 @@ ROUTES: tuple[HTTPRouteHandler, ...] = (
     *standing.ROUTES,
     *verifications.ROUTES,
     *dead_letters.ROUTES,
+    *reactions.ROUTES,
     *sagas.ROUTES,
 )

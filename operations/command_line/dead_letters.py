@@ -22,6 +22,18 @@ _MAX_SHOWN_CHARACTERS = 60
 _MAX_WHY_LENGTH = 1_000
 
 
+def _reason(_context: click.Context, _parameter: click.Parameter, why: str) -> str:
+    reason = why.strip()
+    if not reason or len(reason) > _MAX_WHY_LENGTH:
+        raise click.BadParameter(f"say why, in at most {_MAX_WHY_LENGTH} characters")
+    return reason
+
+
+why_option = click.option(
+    "--why", required=True, metavar="TEXT", callback=_reason, help="Kept with your name, for whoever wonders later."
+)
+
+
 @click.group("dead-letters")
 def dead_letters() -> None:
     """See rows that wait because an event could not be folded; try them again, or skip the event."""
@@ -105,14 +117,11 @@ def retry(invocation: Invocation, *, letter_id: UUID) -> None:
 
 @dead_letters.command()
 @click.argument("letter_id", type=click.UUID, metavar="ID")
-@click.option("--why", required=True, metavar="TEXT", help="Kept with your name, for whoever wonders later.")
+@why_option
 @command
 def skip(invocation: Invocation, *, letter_id: UUID, why: str) -> None:
     """Leave its first event out of the row for good, and fold the next ones."""
-    reason = why.strip()
-    if not reason or len(reason) > _MAX_WHY_LENGTH:
-        raise click.BadParameter(f"say why, in at most {_MAX_WHY_LENGTH} characters", param_hint="--why")
-    treatment = Treatment(kind="skip", letter_id=letter_id, asked_by=at_the_command_line(), why=reason)
+    treatment = Treatment(kind="skip", letter_id=letter_id, asked_by=at_the_command_line(), why=why)
     _treat(invocation, treatment, done="skipped")
 
 

@@ -9,11 +9,12 @@ from operations.command_line.keys import keys
 from operations.command_line.log import log_group
 from operations.command_line.migrating import migrate
 from operations.command_line.projections import projections
+from operations.command_line.reactions import reactions
 from operations.command_line.sagas import sagas
 from operations.command_line.tenants import tenants
 from operations.command_line.up import up
 
-_COMMANDS = (up, migrate, tenants, keys, import_group, projections, log_group, dead_letters, sagas, doctor)
+_COMMANDS = (up, migrate, tenants, keys, import_group, projections, log_group, dead_letters, reactions, sagas, doctor)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

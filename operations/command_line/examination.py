@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeAlias
 
 import asyncpg
 import msgspec
@@ -11,12 +12,13 @@ from migrations.apply import pending
 from operations.in_house import pool_as
 from operations.projecting.probing import ask_probe
 from operations.projecting.state import ProjectionStatus, probes, statuses, work
+from operations.reacting.standing import labour_verdict, outbox_verdict, parked_verdict, standing
 from operations.servers.installation import Installation
 from projections.registry import PROJECTIONS
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.monitor.judging import STALLED_SECONDS, Judge
-from shared_kernel.monitor.looking import Version, look
+from shared_kernel.monitor.looking import Reacting, Version, look
 from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 
@@ -30,6 +32,8 @@ _EXPECTED = (
     RedisUnavailable,
     RedisReplyError,
 )
+
+_Question: TypeAlias = Callable[[Installation], Awaitable[tuple[bool, str]]]
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +53,7 @@ class Examination(msgspec.Struct, frozen=True, kw_only=True):
 
 async def examine(installation: Installation) -> Examination:
     """Ask everything there is to ask."""
-    questions: dict[str, Callable[[Installation], Awaitable[tuple[bool, str]]]] = {
+    questions: dict[str, _Question] = {
         "write database": _write_database,
         "read database": _read_database,
         "redis": _redis,
@@ -58,14 +62,15 @@ async def examine(installation: Installation) -> Examination:
         "probes": _probes,
         "lag": _lag,
         "parked keys": _parked,
+        "reactions": _reacting(labour_verdict),
+        "parked reactions": _reacting(parked_verdict),
+        "outboxes": _reacting(outbox_verdict),
     }
     checks = [await _asked(name, ask, installation) for name, ask in questions.items()]
     return Examination(healthy=all(one.ok for one in checks), checks=tuple(checks))
 
 
-async def _asked(
-    name: str, ask: Callable[[Installation], Awaitable[tuple[bool, str]]], installation: Installation
-) -> Check:
+async def _asked(name: str, ask: _Question, installation: Installation) -> Check:
     try:
         async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS):
             ok, detail = await ask(installation)
@@ -154,6 +159,14 @@ async def _parked(installation: Installation) -> tuple[bool, str]:
     if not parked:
         return True, "none"
     return False, ", ".join(f"{one.name}: {one.dead_letters} dead, {one.retrying} retrying" for one in parked)
+
+
+def _reacting(verdict: Callable[[Reacting], tuple[bool, str]]) -> _Question:
+    async def ask(installation: Installation) -> tuple[bool, str]:
+        async with pool_as(DatabaseRole.OPERATOR, installation, read=False, size=1) as write_pool:
+            return verdict(await standing(write_pool))
+
+    return ask
 
 
 async def _statuses(installation: Installation) -> list[ProjectionStatus]:

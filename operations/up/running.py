@@ -13,6 +13,7 @@ from operations.errors import CommandFailed
 from operations.in_house import pool_as
 from operations.projecting.probing import probe_url
 from operations.projecting.state import probes, work
+from operations.reacting.standing import labour_verdict, standing
 from operations.servers.installation import Installation
 from operations.servers.ports import choose_port
 from operations.up.children import Child, ChildSpec, end_in_order
@@ -123,6 +124,8 @@ async def _probes_once_ready(site: Site) -> tuple[str, ...]:
     try:
         async with asyncio.timeout(_READY_TIMEOUT_SECONDS):
             await _until(lambda: _api_is_ready(site))
+            async with pool_as(DatabaseRole.OPERATOR, site.installation, read=False, size=1) as write_pool:
+                await _until(lambda: _somebody_reacts(write_pool))
             async with pool_as(DatabaseRole.OPERATOR, site.installation, read=True, size=1) as read_pool:
                 await _until(lambda: _shards_are_held(read_pool))
                 return tuple(probe_url(one) for one in await probes(read_pool))
@@ -144,6 +147,10 @@ async def _api_is_ready(site: Site) -> bool:
 async def _shards_are_held(read_pool: Pool) -> bool:
     now = await work(read_pool)
     return now.workers > 0 and now.owned_shards == now.shards
+
+
+async def _somebody_reacts(write_pool: Pool) -> bool:
+    return labour_verdict(await standing(write_pool))[0]
 
 
 def _free_port(wanted: int) -> int:

@@ -6,7 +6,7 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shared_kernel.monitor.looking import ProjectionSight, Sizes
+from shared_kernel.monitor.looking import ProjectionSight, Reacting, Sizes
 from shared_kernel.monitor.watching import Watch, Watched
 
 _PROJECTION: Final = ("projection",)
@@ -67,6 +67,8 @@ def _seen(watched: Watched) -> Iterator[Metric]:
     yield GaugeMetricFamily("shelfwise_shards", "Shards there are.", value=labour.shards)
     yield GaugeMetricFamily("shelfwise_shards_held", "Shards that somebody drains.", value=labour.held_shards)
     yield GaugeMetricFamily("shelfwise_redis_up", "1 while Redis answers.", value=float(watched.redis_answers))
+    if sight.reacting is not None:
+        yield from _reacting(sight.reacting)
     vitals = sight.vitals
     if vitals is not None:
         yield GaugeMetricFamily(
@@ -79,6 +81,32 @@ def _seen(watched: Watched) -> Iterator[Metric]:
             "shelfwise_archive_unfinished_files", "Archive files whose events are still in the log, minutes later.",
             value=vitals.unfinished_archives,
         )  # fmt: skip
+
+
+def _reacting(reacting: Reacting) -> Iterator[Metric]:
+    labour = reacting.labour
+    yield GaugeMetricFamily("shelfwise_reactors", "Reacting workers whose heart beats.", value=labour.workers)
+    yield GaugeMetricFamily("shelfwise_reactor_shards", "Shards to react in.", value=labour.shards)
+    yield GaugeMetricFamily(
+        "shelfwise_reactor_shards_held", "Of them, those somebody reacts in.", value=labour.held_shards
+    )
+    lag = GaugeMetricFamily(
+        "shelfwise_reaction_lag_seconds", "Age of the oldest event not reacted to.", labels=("reaction",)
+    )
+    dead = GaugeMetricFamily("shelfwise_reaction_dead_letters", "Keys given up on.", labels=("reaction",))
+    for one in reacting.reactions:
+        lag.add_metric([one.name], one.lag_seconds)
+        dead.add_metric([one.name], one.dead)
+    due = GaugeMetricFamily("shelfwise_outbox_due", "Messages to send now.", labels=("outbox",))
+    overdue = GaugeMetricFamily(
+        "shelfwise_outbox_overdue_seconds",
+        "Since when the oldest of them is due, but for receivers that fail.",
+        labels=("outbox",),
+    )
+    for outbox in reacting.outboxes:
+        due.add_metric([outbox.name], outbox.due)
+        overdue.add_metric([outbox.name], outbox.overdue_seconds)
+    yield from (lag, dead, due, overdue)
 
 
 def _each(

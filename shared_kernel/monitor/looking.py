@@ -34,6 +34,9 @@ _SIZES: Final = {
     "write": "SELECT database_bytes, live_rows, dead_rows FROM log.sizes()",
     "read": "SELECT database_bytes, live_rows, dead_rows FROM projection.sizes()",
 }
+_REACTING: Final = "SELECT name, tenants, lag_events, lag_seconds, dead, retrying FROM reaction.standing()"
+_OUTBOXES: Final = "SELECT name, due, overdue_seconds FROM reaction.outboxes() ORDER BY name"
+_REACTORS: Final = "SELECT workers, shards, held_shards FROM reaction.labour($1)"
 _LABOUR: Final = "SELECT workers, shards, held_shards FROM projection.labour($1)"
 
 
@@ -89,11 +92,43 @@ class ProjectionSight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Labour(msgspec.Struct, frozen=True, kw_only=True):
-    """Who projects: workers whose heart beat lately, and how many of the shards somebody holds."""
+    """Who projects, or reacts: workers whose heart beat lately, and how many of the shards somebody holds."""
 
     workers: int
     shards: int
     held_shards: int
+
+
+class ReactionSight(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one reaction is, over all stores.
+
+    Attributes:
+        lag_seconds: the age of the oldest event it has not looked at.
+        dead: parked keys given up on; `retrying` ones are still being tried.
+    """
+
+    name: str
+    tenants: int
+    lag_events: int
+    lag_seconds: float
+    dead: int
+    retrying: int
+
+
+class OutboxSight(msgspec.Struct, frozen=True, kw_only=True):
+    """What is due of one outbox to whoever does not fail, and since when the oldest of it has been."""
+
+    name: str
+    due: int
+    overdue_seconds: float
+
+
+class Reacting(msgspec.Struct, frozen=True, kw_only=True):
+    """How reactions are, and who follows them."""
+
+    reactions: tuple[ReactionSight, ...]
+    outboxes: tuple[OutboxSight, ...]
+    labour: Labour
 
 
 class LogVitals(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,12 +154,13 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look saw; `head_sum` and `vitals` are None where nobody was told where the log is."""
+    """What one look saw; `head_sum`, `vitals` and `reacting` are None where nobody was told where the log is."""
 
     projections: tuple[ProjectionSight, ...]
     head_sum: int | None
     labour: Labour
     vitals: LogVitals | None
+    reacting: Reacting | None = None
 
 
 async def look(
@@ -154,6 +190,18 @@ async def look(
             return await _seen_without_log(read, versions, tenant_id)
         async with lent(write_pool) as write:
             return await _seen(write, read, versions, tenant_id=tenant_id, clock=clock)
+
+
+async def look_at_reactions(write: Connection) -> Reacting:
+    """How reactions are; as `look`, once a connection is there."""
+    reactions = [
+        ReactionSight(**{**dict(row), "lag_events": int(row["lag_events"])}) for row in await write.fetch(_REACTING)
+    ]
+    return Reacting(
+        reactions=tuple(sorted(reactions, key=lambda one: one.name)),
+        outboxes=tuple(OutboxSight(**dict(row)) for row in await write.fetch(_OUTBOXES)),
+        labour=Labour(**dict(await write.fetchrow(_REACTORS, SEEN_SECONDS))),
+    )
 
 
 async def look_at_sizes(write_pool: Pool | None, read_pool: Pool) -> tuple[Sizes, ...]:
@@ -195,6 +243,7 @@ async def _seen(
         head_sum=sum(heads.values()),
         labour=await _labour(read),
         vitals=LogVitals(**dict(await write.fetchrow(_VITALS))),
+        reacting=await look_at_reactions(write),
     )
 
 

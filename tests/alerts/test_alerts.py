@@ -5,35 +5,22 @@ import os
 import re
 import shlex
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import UUID
 
-import asyncpg
 import click
-import httpx
-import msgspec
 import pytest
 
 from operations.command_line.entry import shelfwise
-from shared_kernel.access.api_keys import new_api_key
-from tests.alerts.promql import History, Scrape, evaluate, metrics_of
-from tests.alerts.rules import CHECKOUT, Rule, Story, firing, rules
-from tests.builders.log_rows import write_log
-from tests.builders.order_log import EMMA, OrderLog, line
-from tests.builders.projecting import projected
-from tests.eventually import eventually
-from tests.read_side.query_execution.proxy import Proxy, proxy_to
+from tests.alerts.plant import RULES, STORE, Plant, connected, opened_plant
+from tests.alerts.promql import Scrape, metrics_of
+from tests.alerts.rules import CHECKOUT, Rule, Story, firing
 from tests.servers import Servers
-from tests.system.house import Deployable, start_projector, start_read_api, start_write_api
 
-RULES = rules()
 RUNBOOKS = CHECKOUT / "docs" / "runbooks"
-_STORE = UUID(int=(9 << 120) + 3)
-_JOBS = {"read_side": "shelfwise-read-api", "write_side": "shelfwise-write-api", "projector": "shelfwise-projector"}
-_SCRAPE_SECONDS = 1.0
-_WITHIN_SECONDS = 60.0
+_RECEIVED = UUID(int=9 << 120)
 _ROUNDS_OF_COMMANDS = 4
 """Enough for the alert that takes longest to see growth in every window until then."""
 _COMMAND = re.compile(r"^shelfwise .*$", re.MULTILINE)
@@ -47,79 +34,23 @@ INSERT INTO projection.parked_key
 SELECT gen_random_uuid(), tenant_id, name, version, build, 'a', 'dead', 1, 5, 'x', now()
 FROM read.active_build WHERE name = 'sales'
 """
+_PARK_REACTION = """
+INSERT INTO reaction.parked_key (id, reaction, tenant_id, key, state, first_position, attempts, error, next_attempt_at)
+SELECT gen_random_uuid(), reaction, tenant_id, gen_random_uuid(), 'dead', 1, 8, 'x', now() FROM reaction.checkpoint
+"""
+_RECEIVER = """
+INSERT INTO write.webhook (tenant_id, webhook_id, version, url, event_types, status, secret_number, created_at)
+VALUES ($1, $2, 1, 'https://receiver.invalid/', '{}', 'enabled', 1, now())
+"""
+_DUE = """
+INSERT INTO write.webhook_delivery (tenant_id, delivery_id, webhook_id, event_id, position, type, body, status, version,
+                                    attempts, next_attempt_at, created_at)
+VALUES ($1, $2, $2, $2, 1, 'order.placed', '', 'pending', 0, 0, now() - interval '10 minutes', now())
+"""
 _FILE = """
 INSERT INTO log.archive (tenant_id, from_position, to_position, uri, events, bytes, sha256, written_at)
 VALUES ($1, 1, 1, 'file:///x', 1, 1, repeat('0', 64), now() - interval '10 minutes')
 """
-
-
-class Plant:
-    """Both APIs behind doors, and a projector; what Prometheus would scrape of them."""
-
-    def __init__(
-        self, servers: Servers, doors: dict[str, Proxy], deployables: list[Deployable], client: httpx.AsyncClient
-    ) -> None:
-        self.servers = servers
-        self.doors = doors
-        self.read_api, self.write_api, self.projector = deployables
-        self._client = client
-        self._log = OrderLog(_STORE)
-
-    async def sell(self) -> None:
-        """An order recorded long ago: what shows it late is late at once."""
-        before = len(self._log.events)
-        self._log.place(f"order {before}", [line(EMMA)])
-        await write_log(self.servers.write_admin_url, self._log.events[before:])
-
-    async def scrape(self) -> tuple[Scrape, ...]:
-        """All three, at once."""
-        return tuple(await asyncio.gather(*map(self._scrape, (self.read_api, self.write_api, self.projector))))
-
-    async def _scrape(self, one: Deployable) -> Scrape:
-        try:
-            text: str | None = (await self._client.get(f"{one.url}/metrics")).text
-        except httpx.TransportError:
-            text = None
-        return Scrape(at=0.0, job=_JOBS[one.name], text=text)
-
-    async def until(self, *alerts: str, hold: bool = True) -> tuple[Scrape, ...]:
-        """The first scrape in which the conditions of all these hold, or none of them does."""
-
-        async def look() -> tuple[tuple[Scrape, ...], set[str]]:
-            scrapes = await self.scrape()
-            return scrapes, {name for name in alerts if evaluate(RULES[name].expr, History(scrapes), 1.0)}
-
-        wanted = set(alerts) if hold else set()
-        return (await eventually(look, lambda seen: seen[1] == wanted, within_seconds=_WITHIN_SECONDS))[0]
-
-    async def fail_commands(self) -> None:
-        """Commands that wait for a database that hangs, and are answered with 503."""
-        headers = {"Authorization": f"Bearer {new_api_key()}", "Idempotency-Key": "k"}
-        async with httpx.AsyncClient(timeout=30) as client:
-            paths = [f"{self.write_api.url}/api/v1/{path}" for path in ("orders", "locations")]
-            await asyncio.gather(*(client.post(path, headers=headers, json={}) for path in paths * 5))
-
-
-@asynccontextmanager
-async def opened_plant(servers: Servers, folder: Path) -> AsyncIterator[Plant]:
-    """Ready, with one order shown."""
-    async with AsyncExitStack() as stack:
-        urls = {"write": servers.write_admin_url, "read": servers.read_admin_url, "redis": servers.redis_url}
-        doors = {name: await stack.enter_async_context(proxy_to(url)) for name, url in urls.items()}
-        behind = msgspec.structs.replace(
-            servers,
-            write_admin_url=doors["write"].url(urls["write"]),
-            read_admin_url=doors["read"].url(urls["read"]),
-            redis_url=doors["redis"].url(urls["redis"]),
-        )
-        started = [start_read_api(behind, folder), start_write_api(behind, folder), start_projector(servers, folder)]
-        for one in started:
-            stack.push_async_callback(asyncio.to_thread, one.end)
-        client = await stack.enter_async_context(httpx.AsyncClient(timeout=_SCRAPE_SECONDS))
-        plant = Plant(servers, doors, started, client)
-        await plant.sell()
-        await projected(servers)
-        yield plant
 
 
 async def test_each_alert_fires_and_resolves(servers: Servers, reachable_folder: Path) -> None:
@@ -161,22 +92,41 @@ async def freeze(plant: Plant, alerts: tuple[str, ...]) -> tuple[tuple[Scrape, .
         os.kill(plant.projector.process.pid, signal.SIGCONT)
 
 
+async def react_to_nothing(plant: Plant, alerts: tuple[str, ...]) -> tuple[tuple[Scrape, ...], ...]:
+    """The reacting worker stops with a key given up on, a message to send, and the log going on."""
+    os.kill(plant.reactions.process.pid, signal.SIGSTOP)
+    try:
+        async with connected(plant.servers.write_admin_url) as write:
+            await plant.sell()
+            await write.execute(_PARK_REACTION)
+            await write.execute(_RECEIVER, STORE, _RECEIVED)
+            await write.execute(_DUE, STORE, _RECEIVED)
+            try:
+                return (await plant.until(*alerts),)
+            finally:
+                await write.execute("DELETE FROM reaction.parked_key")
+                await write.execute("DELETE FROM write.webhook_delivery")
+                await write.execute("DELETE FROM write.webhook")
+    finally:
+        os.kill(plant.reactions.process.pid, signal.SIGCONT)
+
+
 async def neglect(plant: Plant, alerts: tuple[str, ...]) -> tuple[tuple[Scrape, ...], ...]:
     """A key given up on, a projection left paused, files left lying, dead rows, a session that keeps a log's lock."""
     async with AsyncExitStack() as stack:
         write, waiting, read = [
-            await stack.enter_async_context(_connected(url))
+            await stack.enter_async_context(connected(url))
             for url in (plant.servers.write_admin_url, plant.servers.write_admin_url, plant.servers.read_admin_url)
         ]
-        await write.execute(_FILE, _STORE)
+        await write.execute(_FILE, STORE)
         await read.execute(_PARK)
         await read.execute("UPDATE projection.checkpoint SET paused = true WHERE name = 'kpis'")
         await read.execute(_DEAD_ROWS)
         held = write.transaction()
         await held.start()
-        await write.execute("UPDATE log.tenant_head SET position = position WHERE tenant_id = $1", _STORE)
+        await write.execute("UPDATE log.tenant_head SET position = position WHERE tenant_id = $1", STORE)
         append = asyncio.create_task(
-            waiting.execute("UPDATE log.tenant_head SET position = position WHERE tenant_id = $1", _STORE)
+            waiting.execute("UPDATE log.tenant_head SET position = position WHERE tenant_id = $1", STORE)
         )
         try:
             return (await plant.until(*alerts),)
@@ -215,18 +165,13 @@ async def hang(plant: Plant, alerts: tuple[str, ...]) -> tuple[tuple[Scrape, ...
             plant.doors[name].let_go()
 
 
-@asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 _Drive = Callable[[Plant, tuple[str, ...]], Awaitable[tuple[tuple[Scrape, ...], ...]]]
 _CONDITIONS: tuple[tuple[_Drive, tuple[str, ...]], ...] = (
     (freeze, ("ProjectingRed", "NoProjector", "ShardsWithoutLease", "ProjectionLag", "ProcessSilent")),
+    (
+        react_to_nothing,
+        ("NoReactor", "ReactorShardsWithoutLease", "ReactionLag", "ReactionDeadLetters", "OutboxOverdue"),
+    ),
     (neglect, ("DeadLetters", "ProjectionPaused", "ArchiveUnfinished", "Bloat", "AppendLockWaits")),
     (lose_redis, ("RedisAway",)),
     (hang, ("MonitorBlind", "ServerErrors", "SlowCommands")),

@@ -131,6 +131,18 @@ def start_projector(servers: Servers, folder: Path) -> Deployable:
     return _start("projector", arguments, port=port, servers=servers, folder=folder, variables=variables)
 
 
+def start_reactions(servers: Servers, folder: Path) -> Deployable:
+    """As compose.yaml does."""
+    port = choose_port(None)
+    variables = {
+        "WRITE_DATABASE_URL": servers.url_as(DatabaseRole.REACTIONS),
+        "READ_DATABASE_URL": servers.url_as(DatabaseRole.REACTIONS, read=True),
+        "PROBE_PORT": f"{port}",
+    }
+    arguments = ("-m", "write_side.worker")
+    return _start("reactions", arguments, port=port, servers=servers, folder=folder, variables=variables)
+
+
 def _start_api(
     target: str, servers: Servers, folder: Path, variables: Mapping[str, str], *, port: int | None = None
 ) -> Deployable:

@@ -60,8 +60,9 @@ class Watched:
         }
 
     async def doctor(self) -> bool:
-        """Whether it finds nothing wrong."""
-        return (await examine(installation_of(self.servers, self._folder))).healthy
+        """Whether it finds nothing wrong with projecting; nobody reacts here."""
+        found = await examine(installation_of(self.servers, self._folder))
+        return {one.name for one in found.checks if not one.ok} == {"reactions"}
 
     async def colours(self) -> set[str]:
         """What readiness and metrics say: one colour, unless they disagree."""

@@ -89,3 +89,17 @@ parked_event = Table(
     ),
     schema=_SCHEMA,
 )
+skipped_event = Table(
+    "skipped_event",
+    WRITE_METADATA,
+    Column("reaction", Text, primary_key=True),
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("key", Uuid, nullable=False),
+    Column("parked_id", Uuid, nullable=False),
+    Column("skipped_by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("skipped_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["reaction", "tenant_id"], ["reaction.checkpoint.reaction", "reaction.checkpoint.tenant_id"]),
+    schema=_SCHEMA,
+)

@@ -22,13 +22,13 @@ async def test_check_finds_a_missing_migration(servers: Servers, tmp_path: Path)
 
 
 def test_doctor_names_what_is_wrong(servers: Servers, tmp_path: Path) -> None:
-    """Servers and schema are fine; that nobody projects is a fault."""
+    """Servers and schema are fine; that nobody projects or reacts is a fault."""
     shelfwise = on_servers(servers, tmp_path)
     done = shelfwise.run("doctor", "--json")
     checks = {one["name"]: one for one in done.answer["checks"]}
     assert done.code == 1
     assert not done.answer["healthy"]
-    assert [name for name, one in checks.items() if not one["ok"]] == ["projectors"]
+    assert [name for name, one in checks.items() if not one["ok"]] == ["projectors", "reactions"]
     assert "nobody projects" in checks["projectors"]["detail"]
 
 
