@@ -40,7 +40,8 @@ UPDATE projection.request r
 SET state = CASE WHEN r.state = 'running' THEN 'done' ELSE 'failed' END, finished_at = clock_timestamp(),
     error = CASE WHEN r.state = 'requested' THEN CASE WHEN k.id IS NULL THEN $1 ELSE $2 END END
 FROM projection.request q LEFT JOIN projection.parked_key k ON k.id = (q.options->>'dead_letter')::uuid
-WHERE q.id = r.id AND r.kind IN ('retry', 'skip') AND r.state = q.state AND CASE r.state
+WHERE q.id = r.id AND r.kind IN ('retry', 'skip') AND r.state IN ('requested', 'running') AND r.state = q.state
+    AND CASE r.state
     WHEN 'requested' THEN k.id IS NULL OR (r.requested_at < clock_timestamp() - make_interval(secs => $3)
         AND NOT EXISTS (SELECT FROM projection.release l, unnest(l.names, l.versions) AS v(name, version)
             WHERE l.seen_at > clock_timestamp() - make_interval(secs => $3)

@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 
 from projections.fold import Projection
+from projections.runtime import healing
 from shared_kernel.identifiers import new_id
 from tests.builders.log_rows import write_log
 from tests.builders.order_log import EMMA, OrderLog, id_of, line
@@ -23,6 +24,10 @@ UPDATE projection.request SET state = 'running', started_at = clock_timestamp() 
 """
 _OF_A_RELEASE_LONG_GONE = """
 UPDATE projection.request SET version = 7, requested_at = clock_timestamp() - interval '1 hour' WHERE id = $1
+"""
+_MANY_ANSWERED = """
+INSERT INTO projection.request (id, kind, name, version, options, requested_by, state)
+SELECT gen_random_uuid(), 'retry', 'tally', 1, '{}', 'test', 'done' FROM generate_series(1, 5000)
 """
 _ANSWER = "SELECT state, error FROM projection.request WHERE id = $1"
 _TALLIES = """
@@ -197,3 +202,14 @@ async def test_what_is_asked_of_a_key_that_has_just_healed_is_answered(
     assert found[late] == ("failed", "it waits no more: it was healed meanwhile, or its build was dropped")
     assert found[ended] == ("done", None)
     assert found[unknown] == ("failed", "no release that runs has such a projection or version")
+
+
+async def test_looking_for_requests_that_nobody_answers_reads_none_that_were_answered(
+    read_admin: asyncpg.Connection,
+) -> None:
+    """Every worker looks each second, and what was ever asked is kept."""
+    async with read_admin.transaction():
+        await read_admin.execute(_MANY_ANSWERED)
+        await read_admin.execute("ANALYZE projection.request")
+        plan = await read_admin.fetch(f"EXPLAIN {healing._END_LOST}", "", "", 60.0)  # noqa: SLF001 - its very words
+    assert any("request_open" in row[0] for row in plan), plan
