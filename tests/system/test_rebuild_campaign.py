@@ -7,7 +7,7 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from uuid import UUID
 
 import asyncpg
@@ -34,6 +34,7 @@ VALUES ($1, 'rebuild', $2, (SELECT max(version) FROM projection.build WHERE name
 _LEFT = "SELECT count(*) FROM projection.request WHERE state <> 'done'"
 _BEGUN = "SELECT bool_and(state <> 'requested') FROM projection.request"
 _LOADED = "SELECT min(events) FROM projection.request"
+_HOLD = "SELECT FROM read.active_build WHERE name = ANY($1) FOR UPDATE"
 
 
 @asynccontextmanager
@@ -64,7 +65,7 @@ async def rebuild_under_fire(
         servers: fresh ones.
         events: so many are there before the rebuilds begin.
         seed: of what is ordered.
-        kills: each after so many more events, as a share of all, were loaded.
+        kills: each after so many more events, as a share of all, were loaded; none of them: before any cut-over.
         within_seconds: for each stretch.
         tell: hears how far it is.
 
@@ -82,8 +83,9 @@ async def rebuild_under_fire(
         for name in _REBUILT:
             await admin.execute(_REQUEST, new_id(), name)
         for number, share in enumerate(kills, 1):
-            with worker(servers, lease_seconds=_LEASE_SECONDS, rebuild_processes=2):
-                await _loaded(admin, more=round(share * events), within_seconds=within_seconds)
+            async with nullcontext() if share else _none_cut_over(admin):
+                with worker(servers, lease_seconds=_LEASE_SECONDS, rebuild_processes=2):
+                    await _loaded(admin, more=round(share * events), within_seconds=within_seconds)
             left = await admin.fetchval(_LEFT)
             interrupted += left > 0
             tell(f"kill {number}: {await admin.fetchval(_LOADED):,} events loaded, {left} rebuilds not done")
@@ -96,6 +98,14 @@ async def rebuild_under_fire(
         with _uncollected():
             await assert_identical(servers)
     return interrupted
+
+
+@asynccontextmanager
+async def _none_cut_over(admin: asyncpg.Connection) -> AsyncIterator[None]:
+    """No store can be, however long this process is kept from looking."""
+    async with admin.transaction():
+        await admin.execute(_HOLD, list(_REBUILT))
+        yield
 
 
 @contextmanager
@@ -123,7 +133,7 @@ async def _loaded(admin: asyncpg.Connection, *, more: int, within_seconds: float
 
 async def test_a_rebuild_that_is_killed_ends_identical(servers: Servers) -> None:
     """Every row of every view, in PostgreSQL and Redis, under continuous writes."""
-    # The first before a loader can have started, so that one kill at least is in the middle.
+    # The first before any store is cut over, so that one kill at least is in the middle.
     interrupted = await rebuild_under_fire(servers, events=5_000, seed=1, kills=(0.0, 0.01), within_seconds=120)
     assert interrupted > 0
     async with _admin(servers) as admin:
