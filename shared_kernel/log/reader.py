@@ -64,24 +64,27 @@ _metadata_decoder = msgspec.json.Decoder(Metadata)
 async def fetch(connection: Connection, wants: Sequence[Want]) -> list[StoredEvent]:
     """What each want asks for, ordered by tenant and position. One round trip, unless some of it is in the archive.
 
+    A tenant's events never skip a position: where one is missing they end before it, and the next want, which begins
+    with it, finds it in the archive or is told that the log is broken.
+
     Args:
         connection: of the write database.
         wants: one a tenant.
 
     Raises:
         ArchiveUnreadableError: some of it is in an archive file that is missing or wrong.
-        LogBrokenError: some of it is nowhere.
+        LogBrokenError: what some want begins with is nowhere.
     """
     rows = await _from_table(connection, wants)
     by_tenant: dict[UUID, list[StoredEvent]] = defaultdict(list)
     for row in rows:
         by_tenant[row.tenant_id].append(row)
     archived = [want for want in wants if _begins_in_archive(want, by_tenant[want.tenant_id])]
-    if not archived:
+    if not archived and all(_is_contiguous(events) for events in by_tenant.values()):
         return rows
     for want in archived:
         by_tenant[want.tenant_id] = await _across(connection, want)
-    return [row for tenant_id in sorted(by_tenant) for row in by_tenant[tenant_id]]
+    return [row for tenant_id in sorted(by_tenant) for row in _up_to_gap(by_tenant[tenant_id])]
 
 
 async def fetch_types(connection: Connection, want: Want, types: Sequence[str]) -> list[StoredEvent]:
@@ -137,6 +140,7 @@ async def fetch_positions(connection: Connection, tenant_id: UUID, positions: Se
 
     Raises:
         ArchiveUnreadableError: some are in an archive file that is missing or wrong.
+        LogBrokenError: some are nowhere.
     """
     rows = await connection.fetch(_FETCH_POSITIONS, tenant_id, list(positions))
     found = {row["position"]: StoredEvent(**dict(row)) for row in rows}
@@ -144,6 +148,9 @@ async def fetch_positions(connection: Connection, tenant_id: UUID, positions: Se
     if missing:
         archived = await read_archived_positions(connection, tenant_id, missing)
         found |= {event.position: event for event in archived}
+    for position in missing:
+        if position not in found:
+            raise LogBrokenError(position)
     return [found[position] for position in sorted(found)]
 
 
@@ -169,6 +176,18 @@ def _begins_in_archive(want: Want, rows: Sequence[StoredEvent]) -> bool:
     if rows:
         return rows[0].position > want.after + 1
     return want.until is not None and want.until > want.after and want.limit > 0
+
+
+def _is_contiguous(events: Sequence[StoredEvent]) -> bool:
+    """Whether no position is missing among events that are in order, each position once."""
+    return not events or events[-1].position - events[0].position == len(events) - 1
+
+
+def _up_to_gap(events: list[StoredEvent]) -> list[StoredEvent]:
+    if _is_contiguous(events):
+        return events
+    first = events[0].position
+    return [event for number, event in enumerate(events) if event.position == first + number]
 
 
 async def _across(connection: Connection, want: Want) -> list[StoredEvent]:

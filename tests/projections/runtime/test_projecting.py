@@ -15,8 +15,9 @@ from projections.runtime.errors import CheckpointMovedError, LeaseLostError
 from projections.runtime.fault_points import carry_on
 from projections.runtime.folding import read_events
 from shared_kernel.database.transactions import transaction
+from shared_kernel.log.archive.errors import LogBrokenError
 from shared_kernel.log.partitions import SHARDS, shard_of
-from shared_kernel.log.reader import StoredEvent, Want, fetch
+from shared_kernel.log.reader import StoredEvent, Want, fetch, fetch_positions
 from tests.builders.log_rows import write_log
 from tests.builders.order_log import EMMA, PERSUASION, OrderLog, id_of, line
 from tests.builders.projecting import (
@@ -164,24 +165,33 @@ async def test_a_changed_shape_without_a_new_version_is_refused(servers: Servers
 
 
 async def test_a_log_that_cannot_be_read_holds_up_its_own_store_alone(servers: Servers) -> None:
-    """A gap that no archive fills: those that would share a batch with it are projected."""
+    """A gap that no archive fills: what is before it is projected, nothing after it, and what would share a batch is."""
     broken = store_log("broken")
-    await write_log(servers.write_admin_url, [broken.events[0]])
+    lost = broken.place("third", [line(EMMA)])
+    broken.place("fourth", [line(EMMA)])
     others = [store_log(f"whole {number}") for number in range(4)]
-    for log in others:
-        await write_log(servers.write_admin_url, log.events[:1])
-    async with running_projector(servers, projections=(tally(),)):
-        await projected(servers, projections=1)
-        broken.place("third", [line(EMMA)])
-        await write_log(servers.write_admin_url, [broken.events[-1]])
-        for log in others:
-            await write_log(servers.write_admin_url, log.events[1:])
-        admin = await asyncpg.connect(servers.read_admin_url)
-        try:
-            await eventually(
-                lambda: admin.fetch("SELECT position FROM projection.checkpoint ORDER BY position"),
-                lambda rows: [row["position"] for row in rows] == [1, 2, 2, 2, 2],
-                within_seconds=60,
-            )
-        finally:
-            await admin.close()
+    for log in (broken, *others):
+        await write_log(servers.write_admin_url, log.events)
+    log_admin = await asyncpg.connect(servers.write_admin_url)
+    read_admin = await asyncpg.connect(servers.read_admin_url)
+
+    async def positions() -> list[int]:
+        rows = await read_admin.fetch("SELECT position FROM projection.checkpoint ORDER BY position")
+        return [row["position"] for row in rows]
+
+    try:
+        await log_admin.execute("DELETE FROM log.event WHERE stream_id = $1", lost)
+        async with running_projector(servers, projections=(tally(),)):
+            await eventually(positions, lambda seen: seen == [2, 2, 2, 2, 2], within_seconds=60)
+            async with open_runtime(servers, (tally(),)) as runtime, runtime.log_pool.acquire() as connection:
+                want = Want(tenant_id=id_of("broken"), after=0, limit=10)
+                assert [one.position for one in await fetch(connection, [want])] == [1, 2]
+                for after, limit in ((2, 10), (2, 1)):
+                    with pytest.raises(LogBrokenError, match="event 3 .* restore a backup"):
+                        await fetch(connection, [msgspec.structs.replace(want, after=after, limit=limit)])
+                with pytest.raises(LogBrokenError, match="event 3 "):
+                    await fetch_positions(connection, id_of("broken"), [1, 3])
+            assert await positions() == [2, 2, 2, 2, 2]
+    finally:
+        await log_admin.close()
+        await read_admin.close()
