@@ -29,6 +29,8 @@ SWEEP_SECONDS = 1.0
 """How long a lost hint can delay an event."""
 _LANES = 2
 """Backlogs under way at once: while PostgreSQL works for one, the other is folded; more would only queue."""
+_LANES_BESIDE_OTHERS = 1
+"""And while others have news, that one rests after each batch for as long as it took: half the time is theirs."""
 _REST_SECONDS = 0.5
 """How long a tenant whose batch failed lets the others go first."""
 _STOP_SECONDS = 1.0
@@ -130,7 +132,8 @@ class LiveRounds:
             await asyncio.sleep(_REST_SECONDS)
             return False
         shards = self._standing_ready()
-        chosen = self._rounds.choose(shards.values(), backlogs=_LANES - len(self._lanes))
+        lanes = _LANES_BESIDE_OTHERS if self._rounds.gives_way else _LANES
+        chosen = self._rounds.choose(shards.values(), backlogs=lanes - len(self._lanes))
         for turn in chosen.alone:
             self._start_lane(shards, turn)
         if chosen.together:
@@ -162,9 +165,12 @@ class LiveRounds:
         self._lanes.add(lane)
 
     async def _run_lane(self, shards: dict[int, Shard], turn: Turn) -> None:
+        started = time.monotonic()
         try:
             await self._take(shards, [turn])
             await self._tell()
+            if self._rounds.gives_way:
+                await asyncio.sleep(time.monotonic() - started)
         finally:
             task = asyncio.current_task()
             assert task is not None

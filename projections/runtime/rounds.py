@@ -15,7 +15,7 @@ from projections.runtime.errors import LeaseLostError
 from projections.runtime.fault_points import FaultPoint
 from projections.runtime.folding import read_events
 from projections.runtime.parts import DrainParts
-from projections.runtime.shard import Shard
+from projections.runtime.shard import Shard, load
 from projections.runtime.tracing import log_projected
 from projections.runtime.turns import Round, Turn
 from shared_kernel.database.transactions import lent
@@ -27,6 +27,13 @@ _FIRST_BUDGET, _MIN_BUDGET, _MAX_BUDGET = 200, 16, 1_000
 """Events one tenant may have folded in a round; moves between these so that a batch takes about half a second."""
 _SLOW_BUDGET = 100
 """A slow machine takes it no lower, only failures do: small backlogs, each alone, would make it slower still."""
+_BUDGET_BESIDE_OTHERS, _BACKLOG_BESIDE_OTHERS = 200, 60
+"""Events of one tenant in a round while others have news: these wait for the one thread as long as folding them takes,
+some twenty milliseconds."""
+_OTHERS_SECONDS = 1.0
+"""How long ago others had news, for them to be expected again."""
+_LOADED_TOGETHER = 500
+"""Tenants, each with a score of checkpoints: a transaction of some tens of milliseconds."""
 _LONG_BATCH_SECONDS, _SHORT_BATCH_SECONDS = 0.6, 0.15
 _FAILURE_SHRINKS_BY = 4
 _UNREADABLE_REST_SECONDS = 5.0
@@ -48,6 +55,17 @@ class Rounds:
         self._parts = parts
         self._project = project
         self._budget = _FIRST_BUDGET
+        self._had_news: dict[UUID, float] = {}
+        self._backlogs = 0
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether backlogs leave time to tenants that had news just now: not where most are behind, as after an outage.
+
+        Then there is nobody to be spared, and all want it over soon.
+        """
+        since = time.monotonic() - _OTHERS_SECONDS
+        return sum(at > since for at in self._had_news.values()) >= max(1, self._backlogs)
 
     async def look(self, shards: Sequence[Shard]) -> None:
         """See how far the logs of these shards' tenants go."""
@@ -56,14 +74,28 @@ class Rounds:
         by_shard: dict[int, dict[UUID, int]] = defaultdict(dict)
         for head in found:
             by_shard[head.shard][head.tenant_id] = head.position
+        unknown: dict[Shard, list[UUID]] = {}
         for shard in shards:
-            await shard.note_heads(by_shard[shard.number])
+            unknown[shard] = shard.note_heads(by_shard[shard.number])
+            if sum(map(len, unknown.values())) >= _LOADED_TOGETHER:
+                await load(self._parts, unknown)
+                unknown = {}
+        if any(unknown.values()):
+            await load(self._parts, unknown)
 
     def choose(self, shards: Iterable[Shard], *, backlogs: int = 1) -> Round:
         """Whose turn it is."""
-        chosen = Round(budget=self._budget, backlogs=backlogs)
+        if self.gives_way:
+            budget, alone = min(self._budget, _BUDGET_BESIDE_OTHERS), min(self._budget, _BACKLOG_BESIDE_OTHERS)
+        else:
+            budget = alone = self._budget
+        chosen = Round(budget=budget, backlogs=backlogs, alone=alone)
         for shard in shards:
             shard.tenants.offer(shard.heads, chosen)
+        now = time.monotonic()
+        self._backlogs = chosen.backlogged
+        self._had_news = {tenant: at for tenant, at in self._had_news.items() if at > now - _OTHERS_SECONDS}
+        self._had_news |= {turn.tenant_id: now for turn in chosen.together}
         return chosen
 
     async def take(self, shards: Mapping[int, Shard], turns: Sequence[Turn]) -> bool:

@@ -1,6 +1,7 @@
 """What a worker knows of a shard for as long as its lease lasts; anything doubtful is loaded again."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
@@ -56,26 +57,18 @@ class Shard:
         """Whether nothing is left to fold, as far as the heads have been seen."""
         return self._has_looked and not self.tenants.is_behind(self.heads)
 
-    async def note_heads(self, heads: Mapping[UUID, int]) -> None:
-        """How far the logs of some tenants go; those not seen before are loaded, and all when operators changed any."""
+    def note_heads(self, heads: Mapping[UUID, int]) -> list[UUID]:
+        """How far logs go; whom to load: those not seen before, and all of them when operators changed any."""
         if self._news_heard != self._parts.news.count:
             self._news_heard = self._parts.news.count
             self.tenants.forget(self.tenants.ids())
         self._has_looked = True
         self.heads.update(heads)
-        unknown = self.tenants.unknown(self.heads)
-        if unknown:
-            await self.load(unknown)
+        return self.tenants.unknown(self.heads)
 
     async def load(self, tenants: Sequence[UUID]) -> None:
         """Have these tenants' checkpoints as they stand, begun if they were not."""
-        async with transaction(self._parts.read_pool, tenant_id=None) as connection:
-            await checkpoint_rows.enrol(connection, self._parts.catalog, tenants)
-            loaded = await checkpoint_rows.load(connection, self._parts.catalog, tenants)
-            parked = await parking.keys_of(connection, [one for one in loaded if one.parked])
-            await self._parts.skips.load(connection, tenants)
-            await connection.execute("COMMIT")
-        self.tenants.put(loaded, blocked=[one.checkpoint_id for one in parked if one.key == WHOLE_TENANT])
+        await load(self._parts, {self: tenants})
 
     async def write_through(self, tenants: Iterable[UUID], rows: Mapping[UUID, Sequence[CachedRow]]) -> None:
         """Have Redis show these tenants as they stand, and these rows of theirs; projecting goes on without Redis."""
@@ -109,3 +102,26 @@ class Shard:
         doubtful = self.tenants.ids() if tenants is None else tenants
         self.cache.forget(doubtful)
         self.tenants.forget(doubtful)
+
+
+async def load(parts: DrainParts, wanted: Mapping[Shard, Sequence[UUID]]) -> None:
+    """Have these tenants' checkpoints as they stand, begun if they were not: of all shards in one transaction.
+
+    A rebuild has every shard look again several times, and a round waits for that.
+    """
+    tenants = [tenant for its in wanted.values() for tenant in its]
+    async with transaction(parts.read_pool, tenant_id=None) as connection:
+        await checkpoint_rows.enrol(connection, parts.catalog, tenants)
+        loaded = await checkpoint_rows.load(connection, parts.catalog, tenants)
+        parked = await parking.keys_of(connection, [one for one in loaded if one.parked])
+        await parts.skips.load(connection, tenants)
+        await connection.execute("COMMIT")
+    found: dict[UUID, list[Checkpoint]] = defaultdict(list)
+    for one in loaded:
+        found[one.tenant_id].append(one)
+    blocked = [one.checkpoint_id for one in parked if one.key == WHOLE_TENANT]
+    for shard, its in wanted.items():
+        own = set(its)
+        shard.tenants.put(
+            (one for tenant in its for one in found[tenant]), blocked=[one for one in blocked if one[0] in own]
+        )

@@ -172,13 +172,22 @@ class Round:
         budget: of events, for one tenant.
         backlogs: how many tenants may have a transaction of their own for what is more than that, and how many for a
             projection behind the others; below 0 where more than that have one already, which is none as well.
+        alone: of events, in a transaction of one's own; as many as the budget unless told.
+
+    Attributes:
+        together: who share a transaction.
+        alone: who have one of their own.
+        served: whose turns these are.
+        backlogged: how many tenants were further behind than the budget.
     """
 
-    def __init__(self, *, budget: int, backlogs: int) -> None:
+    def __init__(self, *, budget: int, backlogs: int, alone: int | None = None) -> None:
         self.together: list[Turn] = []
         self.alone: list[Turn] = []
         self.served: set[UUID] = set()
+        self.backlogged = 0
         self._budget = budget
+        self._alone = budget if alone is None else alone
         self._room = EVENTS_TOGETHER
         self._backlogs_left = self._behind_left = max(0, backlogs)
 
@@ -195,20 +204,23 @@ class Round:
         if len(levels) > 1 and self._behind_left and is_free(levels[0]):
             self._behind_left -= 1
             at, last = levels[0]
-            self.alone.append(self._turn(tenant_id, last, at, until=levels[1][0]))
+            self.alone.append(self._turn(tenant_id, last, at, limit=self._alone, until=levels[1][0]))
 
     def _offer_front(self, tenant_id: UUID, level: Level, head: int) -> None:
         at, front = level
         lag = head - at
         if lag >= self._budget:
+            self.backlogged += 1
             if self._backlogs_left:
                 self._backlogs_left -= 1
-                self.alone.append(self._turn(tenant_id, front, at, until=None))
+                self.alone.append(self._turn(tenant_id, front, at, limit=self._alone))
         elif len(self.together) < TENANTS_TOGETHER and lag <= self._room:
             self._room -= lag
-            self.together.append(self._turn(tenant_id, front, at, until=None))
+            self.together.append(self._turn(tenant_id, front, at, limit=self._budget))
 
-    def _turn(self, tenant_id: UUID, checkpoints: tuple[Checkpoint, ...], after: int, *, until: int | None) -> Turn:
+    def _turn(
+        self, tenant_id: UUID, checkpoints: tuple[Checkpoint, ...], after: int, *, limit: int, until: int | None = None
+    ) -> Turn:
         self.served.add(tenant_id)
-        want = Want(tenant_id=tenant_id, after=after, limit=self._budget, until=until)
+        want = Want(tenant_id=tenant_id, after=after, limit=limit, until=until)
         return Turn(checkpoints=checkpoints, want=want)

@@ -8,7 +8,7 @@ import msgspec
 from projections.runtime.catalog import Subject
 from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.folding import AnyStoredRow
-from projections.verification.looking_again import looks_again, shown_position
+from projections.verification.looking_again import is_shown_behind, looks_again
 from shared_kernel.redis.keys import TenantKeys
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.redis.state import INCARNATION_FIELD
@@ -46,25 +46,18 @@ class CachedRows:
 
         A row that is not in Redis is no difference: readers go to the table. Nor is one newer than the checkpoint: it
         was written after the snapshot. One that is older may be on its way, so what differs is looked at again; and it
-        is right while readers are told of an older position, which the next projector, or expiry, puts an end to.
+        is right while readers are told of an older state, which the next projector, or expiry, puts an end to.
 
         Raises:
             RedisUnavailable: Redis is away.
         """
         compared, doubtful = await self._compare_once(subject, checkpoint, folded)
         if doubtful:
-            async for _ in looks_again(lambda: self._is_behind(checkpoint)):
+            async for _ in looks_again(lambda: is_shown_behind(self._redis, checkpoint)):
                 _, doubtful = await self._compare_once(subject, checkpoint, {key: folded[key] for key in doubtful})
                 if not doubtful:
                     break
         return CacheComparison(compared=compared, mismatches=tuple(doubtful.values()))
-
-    async def _is_behind(self, checkpoint: Checkpoint) -> bool:
-        """Whether readers are told of an older position."""
-        shown = await shown_position(
-            self._redis, checkpoint.tenant_id, name=checkpoint.name, version=checkpoint.version
-        )
-        return shown is not None and shown < checkpoint.position
 
     async def _compare_once(
         self, subject: Subject, checkpoint: Checkpoint, folded: Mapping[Key, AnyStoredRow]

@@ -14,8 +14,9 @@ import asyncpg
 import msgspec
 
 from projections.runtime.catalog import Subject
+from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.row_keys import select_present, split_key
-from projections.verification.looking_again import looks_again, shown_position
+from projections.verification.looking_again import is_shown_behind, looks_again
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.redis.keys import TenantKeys
@@ -28,8 +29,8 @@ _KEYS_PER_CALL = 1_000
 _ACTIVE = """
 SELECT build FROM read.active_build WHERE (tenant_id, name, version) = ($1, $2, $3)
 """
-_POSITIONS = """
-SELECT c.tenant_id, c.position
+_CHECKPOINTS = """
+SELECT c.tenant_id, c.name, c.version, c.build, c.mode, c.position, c.as_of, c.revision, c.rows, c.parked
 FROM read.active_build a JOIN projection.checkpoint c USING (tenant_id, name, version, build)
 WHERE a.tenant_id = ANY($1::uuid[]) AND (a.name, a.version) = ($2, $3)
 """
@@ -84,12 +85,11 @@ class ExtraRows:
         return doubtful
 
     async def _is_any_behind(self, subject: Subject, tenants: Collection[UUID]) -> bool:
-        """Whether readers of any of these tenants are told of an older position than their table's."""
+        """Whether readers of any of these tenants are told of an older state than their table's."""
         async with transaction(self._read_pool, tenant_id=None) as connection:
-            rows = await connection.fetch(_POSITIONS, list(tenants), subject.name, subject.version)
-        for tenant_id, position in rows:
-            shown = await shown_position(self._redis, tenant_id, name=subject.name, version=subject.version)
-            if shown is not None and shown < position:
+            rows = await connection.fetch(_CHECKPOINTS, list(tenants), subject.name, subject.version)
+        for row in rows:
+            if await is_shown_behind(self._redis, Checkpoint(**dict(row))):
                 return True
         return False
 

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from uuid import UUID
 
+from projections.runtime.checkpoints import Checkpoint
 from shared_kernel.redis.keys import TenantKeys
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.redis.state import STATE_TTL_MILLISECONDS, decode_state
@@ -24,7 +24,14 @@ async def looks_again(is_behind: Callable[[], Awaitable[bool]]) -> AsyncIterator
         yield
 
 
-async def shown_position(redis: MultiplexedRedis, tenant_id: UUID, *, name: str, version: int) -> int | None:
-    """Up to which event readers of Redis are told that they see a projection; None where they go to the table."""
-    state = await redis.call("HGET", TenantKeys(tenant_id).state_key(), f"{name}@{version}")
-    return decode_state(state).position if isinstance(state, bytes) else None
+async def is_shown_behind(redis: MultiplexedRedis, checkpoint: Checkpoint) -> bool:
+    """Whether readers of Redis are told of an older state than this; where they are told of none, they ask the table.
+
+    By position, or by revision: a healed key changes rows where the projection stands.
+    """
+    field = f"{checkpoint.name}@{checkpoint.version}"
+    state = await redis.call("HGET", TenantKeys(checkpoint.tenant_id).state_key(), field)
+    if not isinstance(state, bytes):
+        return False
+    shown = decode_state(state)
+    return shown.position < checkpoint.position or shown.revision < checkpoint.revision

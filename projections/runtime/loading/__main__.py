@@ -15,7 +15,7 @@ from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.process import die_with_parent
 from shared_kernel.settings import read_settings
 
-_NICENESS = 5
+_NICENESS = 15
 """Live projection goes first wherever the two want the same core."""
 _STATEMENT_SECONDS = 60.0
 _POOL_SIZE = 2

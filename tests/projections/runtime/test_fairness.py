@@ -5,8 +5,14 @@ from uuid import UUID
 
 import asyncpg
 
+from projections.runtime.batch import Batch, BatchResult
+from projections.runtime.checkpoints import Checkpoint
+from projections.runtime.rounds import Rounds
+from projections.runtime.shard import Shard
 from projections.runtime.turns import EVENTS_TOGETHER
-from tests.builders.projecting import projected, running_projector
+from shared_kernel.log.partitions import shard_of
+from tests.builders.draining import parts_of
+from tests.builders.projecting import open_runtime, projected, running_projector
 from tests.builders.tally import tally
 from tests.servers import Servers
 from tests.system.killing import GrowingStores
@@ -26,3 +32,35 @@ async def test_a_backlog_is_finished_after_what_is_short(servers: Servers) -> No
     await admin.close()
     moved_in = {row["tenant_id"]: row["moved_in"] for row in rows}
     assert moved_in[SMALL] < moved_in[LARGE]
+
+
+async def test_a_backlog_gives_way_to_those_who_have_news(servers: Servers) -> None:
+    """Beside a store with news its batches are short; where more stores are far behind than have news, they are not."""
+
+    async def project(_batch: Batch) -> BatchResult:
+        raise AssertionError
+
+    async with open_runtime(servers, (tally(),)) as runtime:
+        parts = parts_of(runtime)
+        rounds, shard = Rounds(parts, project), Shard(parts, await runtime.lease(shard_of(LARGE)))
+        late = [UUID(int=(number << 120) + 5) for number in (3, 4)]
+        shard.tenants.put([at_the_beginning(store) for store in (LARGE, SMALL, *late)], blocked=[])
+        shard.heads = {LARGE: 50_000, SMALL: 1}
+        assert not rounds.gives_way
+        (alone,) = rounds.choose([shard]).alone
+        assert rounds.gives_way
+        (beside_news,) = rounds.choose([shard]).alone
+        assert beside_news.want.limit < alone.want.limit
+        shard.heads |= dict.fromkeys(late, 50_000)
+        rounds.choose([shard])
+        assert not rounds.gives_way
+        (after_an_outage,) = rounds.choose([shard]).alone
+        assert after_an_outage.want.limit == alone.want.limit
+
+
+def at_the_beginning(store: UUID) -> Checkpoint:
+    """The store's tally before its first event."""
+    return Checkpoint(
+        tenant_id=store, name="tally", version=1, build=1, mode="live", position=0, as_of=None,
+        revision=0, rows=0, parked=0,
+    )  # fmt: skip

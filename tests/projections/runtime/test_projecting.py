@@ -165,7 +165,7 @@ async def test_a_changed_shape_without_a_new_version_is_refused(servers: Servers
 
 
 async def test_a_log_that_cannot_be_read_holds_up_its_own_store_alone(servers: Servers) -> None:
-    """A gap that no archive fills: what is before it is projected, nothing after it, and what would share a batch is."""
+    """A gap that no archive fills: only what is before it is projected, and those that would share a batch are whole."""
     broken = store_log("broken")
     lost = broken.place("third", [line(EMMA)])
     broken.place("fourth", [line(EMMA)])
@@ -187,9 +187,9 @@ async def test_a_log_that_cannot_be_read_holds_up_its_own_store_alone(servers: S
                 want = Want(tenant_id=id_of("broken"), after=0, limit=10)
                 assert [one.position for one in await fetch(connection, [want])] == [1, 2]
                 for after, limit in ((2, 10), (2, 1)):
-                    with pytest.raises(LogBrokenError, match="event 3 .* restore a backup"):
+                    with pytest.raises(LogBrokenError, match="event 3 is neither"):
                         await fetch(connection, [msgspec.structs.replace(want, after=after, limit=limit)])
-                with pytest.raises(LogBrokenError, match="event 3 "):
+                with pytest.raises(LogBrokenError, match="event 3 is neither"):
                     await fetch_positions(connection, id_of("broken"), [1, 3])
             assert await positions() == [2, 2, 2, 2, 2]
     finally:

@@ -4,23 +4,16 @@ import asyncio
 from collections.abc import Sequence
 
 import redis
-from prometheus_client import CollectorRegistry
 
 from projections.runtime.checkpoints import Checkpoint
-from projections.runtime.fault_points import carry_on
-from projections.runtime.leases import LEASES, LeaseTimes
-from projections.runtime.news import News
-from projections.runtime.parts import DrainParts
-from projections.runtime.progress import Progress
 from projections.runtime.shard import Shard
-from projections.runtime.skipping import Skips
-from projections.runtime.statistics import Statistics
 from shared_kernel.log.partitions import shard_of
 from shared_kernel.redis.keys import TenantKeys
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.redis.replies import Command, Reply
+from tests.builders.draining import parts_of
 from tests.builders.order_log import id_of
-from tests.builders.projecting import Runtime, open_runtime
+from tests.builders.projecting import open_runtime
 from tests.builders.tally import tally
 from tests.servers import Servers
 
@@ -48,16 +41,6 @@ def checkpoint(position: int) -> Checkpoint:
     return Checkpoint(
         tenant_id=STORE, name="tally", version=1, build=1, mode="live", position=position, as_of=None,
         revision=position, rows=1, parked=0,
-    )  # fmt: skip
-
-
-def parts_of(runtime: Runtime) -> DrainParts:
-    """A worker's singletons."""
-    return DrainParts(
-        log_pool=runtime.log_pool, read_pool=runtime.read_pool, redis=runtime.redis, catalog=runtime.catalog,
-        reach=carry_on, rebuild_turns=asyncio.Semaphore(1), progress=Progress(CollectorRegistry()),
-        times=LeaseTimes(), leases=LEASES, statistics=Statistics(runtime.read_pool), skips=Skips(runtime.catalog),
-        news=News(), grace_seconds=0.0,
     )  # fmt: skip
 
 
