@@ -132,7 +132,7 @@ class LiveRounds:
             await asyncio.sleep(_REST_SECONDS)
             return False
         shards = self._standing_ready()
-        lanes = _LANES_BESIDE_OTHERS if self._rounds.gives_way else _LANES
+        lanes = _LANES_BESIDE_OTHERS if self._rounds.gives_way() else _LANES
         chosen = self._rounds.choose(shards.values(), backlogs=lanes - len(self._lanes))
         for turn in chosen.alone:
             self._start_lane(shards, turn)
@@ -169,7 +169,7 @@ class LiveRounds:
         try:
             await self._take(shards, [turn])
             await self._tell()
-            if self._rounds.gives_way:
+            if self._rounds.gives_way():
                 await asyncio.sleep(time.monotonic() - started)
         finally:
             task = asyncio.current_task()

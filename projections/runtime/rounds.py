@@ -58,7 +58,6 @@ class Rounds:
         self._had_news: dict[UUID, float] = {}
         self._backlogs = 0
 
-    @property
     def gives_way(self) -> bool:
         """Whether backlogs leave time to tenants that had news just now: not where most are behind, as after an outage.
 
@@ -85,7 +84,7 @@ class Rounds:
 
     def choose(self, shards: Iterable[Shard], *, backlogs: int = 1) -> Round:
         """Whose turn it is."""
-        if self.gives_way:
+        if self.gives_way():
             budget, alone = min(self._budget, _BUDGET_BESIDE_OTHERS), min(self._budget, _BACKLOG_BESIDE_OTHERS)
         else:
             budget = alone = self._budget

@@ -165,7 +165,7 @@ async def test_a_changed_shape_without_a_new_version_is_refused(servers: Servers
 
 
 async def test_a_log_that_cannot_be_read_holds_up_its_own_store_alone(servers: Servers) -> None:
-    """A gap that no archive fills: only what is before it is projected, and those that would share a batch are whole."""
+    """A gap that no archive fills: only what is before it is projected; those that would share a batch are whole."""
     broken = store_log("broken")
     lost = broken.place("third", [line(EMMA)])
     broken.place("fourth", [line(EMMA)])

@@ -9,6 +9,7 @@ from projections.runtime import checkpoints as checkpoint_rows
 from projections.runtime.batch import Batch, project
 from projections.runtime.fault_points import FaultPoint, carry_on
 from projections.runtime.folding import read_events
+from projections.runtime.leases import Lease
 from projections.worker import run_projector
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.partitions import shard_of
@@ -26,6 +27,7 @@ from tests.builders.projecting import (
     shown_in_redis,
 )
 from tests.builders.tally import tally
+from tests.eventually import eventually
 from tests.servers import Servers
 
 STORE = id_of("one")
@@ -79,9 +81,18 @@ async def test_a_cache_that_a_killed_projector_left_behind_is_no_difference(serv
 
 async def the_rest(runtime: Runtime) -> Batch:
     """What is left of the log, to be committed and not shown."""
-    lease = await runtime.lease(shard_of(STORE))
+    lease = await eventually(lambda: taken(runtime), within_seconds=60)
+    assert lease is not None
     async with transaction(runtime.read_pool, tenant_id=None) as connection:
         checkpoints = await checkpoint_rows.load(connection, runtime.catalog, [STORE])
     async with transaction(runtime.log_pool, tenant_id=None) as connection:
         stored = await fetch(connection, [Want(tenant_id=STORE, after=2, limit=100)])
     return Batch(leases=(lease,), checkpoints=tuple(checkpoints), events=read_events(stored))
+
+
+async def taken(runtime: Runtime) -> Lease | None:
+    """The store's shard, once it has been given back or its lease has run out."""
+    try:
+        return await runtime.lease(shard_of(STORE))
+    except KeyError:
+        return None
