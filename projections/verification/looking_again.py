@@ -19,6 +19,7 @@ async def looks_again(is_behind: Callable[[], Awaitable[bool]]) -> AsyncIterator
     """One for each time to look again: a few, and more as long as Redis shows readers an older state than the table."""
     for look in range(_LOOKS_WHILE_BEHIND):
         if look >= _LOOKS and not await is_behind():
+            yield  # what was older at the last look may have been shown, or have expired, since then
             return
         await asyncio.sleep(_PAUSE_SECONDS)
         yield

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 
+import pytest
 import redis
 
 from projections.runtime import checkpoints as checkpoint_rows
@@ -10,6 +11,7 @@ from projections.runtime.batch import Batch, project
 from projections.runtime.fault_points import FaultPoint, carry_on
 from projections.runtime.folding import read_events
 from projections.runtime.leases import Lease
+from projections.verification.looking_again import looks_again
 from projections.worker import run_projector
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.partitions import shard_of
@@ -40,8 +42,10 @@ def shown_position(servers: Servers) -> int | None:
     return decode_state(state).position if state else None
 
 
-async def test_what_was_committed_before_a_stop_is_shown(servers: Servers) -> None:
+async def test_what_was_committed_before_a_stop_is_shown(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told to stop between a batch's commit and its way to Redis, the projector goes that way before it ends."""
+    for bound in ("projections.runtime.live._STOP_SECONDS", "shared_kernel.subscription.shards._STOP_TIMEOUT_SECONDS"):
+        monkeypatch.setattr(bound, 60.0)  # a second is enough for a machine that has nothing else to do
     log = OrderLog(STORE)
     log.place("a", [line(EMMA)], channel="web")
     await write_log(servers.write_admin_url, log.events)
@@ -77,6 +81,20 @@ async def test_a_cache_that_a_killed_projector_left_behind_is_no_difference(serv
     with redis.Redis.from_url(servers.redis_url, socket_timeout=5) as client:
         client.pexpire(TenantKeys(STORE).state_key(), 2_500)  # not the fifteen seconds that it has
     await assert_identical(servers, (tally(),))
+
+
+async def test_what_is_no_longer_older_is_looked_at_once_more() -> None:
+    """It may have been shown, or have expired, between the last look and the question."""
+    answers, seen = [True, False], list[str]()
+
+    async def is_behind() -> bool:
+        seen.append("asked")
+        return answers.pop(0)
+
+    async for _ in looks_again(is_behind):
+        seen.append("looked")
+    assert seen[-4:] == ["asked", "looked", "asked", "looked"]
+    assert not answers
 
 
 async def the_rest(runtime: Runtime) -> Batch:
