@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 from functools import partial
+from uuid import UUID
 
 import msgspec
 import uvloop
@@ -29,10 +30,17 @@ STUMBLING_COPIES = 7
 
 
 def stumbling() -> Reaction:
-    """Opens a location for each order, and fails one time in three for those of seven copies."""
+    """Opens a location for each order, and fails one time in three for those of seven copies; once in each process.
+
+    Each time anew, some order in thousands would fail as often as it takes to be given up, and no campaign be quiet.
+    """
+    stumbled = set[UUID]()
 
     def stumble(order: OrderPlaced) -> None:
-        if order.item_count == STUMBLING_COPIES and not random.randrange(3):  # noqa: S311 - no secret
+        if order.item_count != STUMBLING_COPIES or order.order_id in stumbled:
+            return
+        if not random.randrange(3):  # noqa: S311 - no secret
+            stumbled.add(order.order_id)
             message = "stumbled"
             raise ValueError(message)
 
