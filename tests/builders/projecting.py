@@ -132,7 +132,7 @@ async def assert_identical(servers: Servers, projections: Sequence[AnyProjection
 
 
 async def projected(
-    servers: Servers, *, projections: int = len(PROJECTIONS), within_seconds: float = 20.0, parked: bool = False
+    servers: Servers, *, projections: int = len(PROJECTIONS), within_seconds: float = 60.0, parked: bool = False
 ) -> None:
     """Wait until every projection of every tenant has reached its head, with nothing parked unless told."""
     log_admin = await asyncpg.connect(servers.write_admin_url)

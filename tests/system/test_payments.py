@@ -9,6 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from shared_kernel.database.roles import DatabaseRole
 from tests.builders.sandbox import DECLINED
 from tests.eventually import eventually
 from tests.system.commit_eater import CommitEater
@@ -138,9 +139,11 @@ async def test_while_the_provider_is_silent_a_client_is_told_to_come_again(till:
 
 
 async def _waiting(till: Till) -> int:
-    """How many sessions wait for the lock that this one holds."""
-    blocked = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-    count: int = await till.admin.fetchval(blocked)
+    """How many of the API's sessions wait for the lock that this one holds; the worker may as well."""
+    blocked = """
+    SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)) AND usename = $1
+    """
+    count: int = await till.admin.fetchval(blocked, DatabaseRole.WRITE_API)
     return count
 
 
