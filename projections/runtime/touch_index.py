@@ -17,6 +17,7 @@ from projections.fold import AnyRecorded
 from projections.runtime.catalog import AnyProjection, Subject
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
+from shared_kernel.log.archive.errors import LogBrokenError
 from shared_kernel.log.reader import StoredEvent, Want, decode, fetch
 from shared_kernel.views import WHOLE_TENANT, encode_key
 
@@ -125,7 +126,10 @@ async def _events_of(pool: Pool, tenant_id: UUID, number: int) -> list[StoredEve
     after = number * BLOCK_EVENTS
     want = Want(tenant_id=tenant_id, after=after, until=after + BLOCK_EVENTS, limit=BLOCK_EVENTS)
     async with transaction(pool, tenant_id=None) as connection:
-        return await fetch(connection, [want])
+        stored = await fetch(connection, [want])
+    if len(stored) < BLOCK_EVENTS:  # it ends before a gap; counted as indexed, the rest would never be found
+        raise LogBrokenError(after + len(stored) + 1)
+    return stored
 
 
 async def _insert(

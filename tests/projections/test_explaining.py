@@ -8,6 +8,7 @@ import pytest
 from projections.explanation.explain import Explainer, Explanation, NothingTouchedError
 from projections.registry import PROJECTIONS
 from projections.runtime.row_keys import select_as_json
+from shared_kernel.log.archive.errors import LogBrokenError
 from shared_kernel.views import encode_key
 from tests.builders.log_rows import write_log
 from tests.builders.order_log import EMMA, PERSUASION, OrderLog, id_of, line
@@ -141,5 +142,26 @@ async def test_a_log_that_cannot_be_read_leaves_the_others_indexed(servers: Serv
         async with running_projector(servers, projections=(tally(),)):
             await eventually(partial(read.fetchval, indexed, whole))
         await log.execute("UPDATE log.event SET position = 1 WHERE tenant_id = $1 AND position = 1001", broken)
+    await read.close()
+    await log.close()
+
+
+async def test_a_block_with_a_gap_is_indexed_once_it_is_whole(servers: Servers) -> None:
+    """Until then nothing is explained by the half of it; afterwards nothing of the other half is missing."""
+    its = OrderLog(STORE)
+    for number in range(70):
+        its.place(f"{number}", [line(EMMA)], channel="web")
+    await write_log(servers.write_admin_url, its.events)
+    async with running_projector(servers, projections=(tally(),)):
+        await projected(servers, projections=1)
+    read, log = await asyncpg.connect(servers.read_admin_url), await asyncpg.connect(servers.write_admin_url)
+    await read.execute("TRUNCATE projection.touch_index, projection.touch_block")
+    await log.execute("SET session_replication_role = replica")
+    await log.execute("UPDATE log.event SET position = 1030 WHERE position = 30")
+    with pytest.raises(LogBrokenError, match="event 30 is neither"):
+        await explained(servers, tally(), "web")
+    await log.execute("UPDATE log.event SET position = 30 WHERE position = 1030")
+    found = await explained(servers, tally(), "web")
+    assert (found.events, found.identical) == (70, True)
     await read.close()
     await log.close()
