@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 
 from tests.servers import Servers
@@ -104,6 +105,13 @@ class CommandLine:
             process.communicate()
 
 
+def inside(group: click.Group, name: str) -> click.Command:
+    """A group's command by its name."""
+    found = group.get_command(click.Context(group), name)
+    assert found is not None, name
+    return found
+
+
 def on_servers(servers: Servers, data_dir: Path) -> CommandLine:
     """The command on a test's own databases and Redis, as the three URLs name them."""
     passwords = servers.role_passwords
@@ -122,7 +130,7 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def wait_until_gone(pids: list[int], *, within_seconds: float = 20.0) -> None:
+def wait_until_gone(pids: list[int], *, within_seconds: float = 60.0) -> None:
     """Return when none of the processes runs any more.
 
     Raises:

@@ -1,23 +1,48 @@
-"""Every command there is, by name."""
+"""Every command there is, by name; a process imports only the one that it is asked for."""
+
+from collections.abc import Mapping
+from importlib import import_module
 
 import click
 
-from operations.command_line.dead_letters import dead_letters
-from operations.command_line.doctor import doctor
-from operations.command_line.imports import import_group
-from operations.command_line.keys import keys
-from operations.command_line.log import log_group
-from operations.command_line.migrating import migrate
-from operations.command_line.projections import projections
-from operations.command_line.reactions import reactions
-from operations.command_line.sagas import sagas
-from operations.command_line.tenants import tenants
-from operations.command_line.up import up
+_ROOM = "operations.command_line"
+_COMMANDS: Mapping[str, str] = {
+    "up": "up:up",
+    "migrate": "migrating:migrate",
+    "tenants": "tenants:tenants",
+    "keys": "keys:keys",
+    "import": "imports:import_group",
+    "projections": "projections:projections",
+    "log": "log:log_group",
+    "dead-letters": "dead_letters:dead_letters",
+    "reactions": "reactions:reactions",
+    "sagas": "sagas:sagas",
+    "doctor": "doctor:doctor",
+}
+"""The module and the name in it. Importing them all takes a second of a core, several times what most of them do."""
 
-_COMMANDS = (up, migrate, tenants, keys, import_group, projections, log_group, dead_letters, reactions, sagas, doctor)
+
+class _OnDemand(click.Group):
+    """Commands in the table's order, each imported when it is looked at (Click: "Lazily Loading Subcommands")."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Without importing any."""
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """None where there is no such command, which Click tells the user."""
+        del ctx
+        place = _COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        command = getattr(import_module(f"{_ROOM}.{module}"), name)
+        assert isinstance(command, click.Command), place
+        return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=_OnDemand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="shelfwise", prog_name="shelfwise")
 def shelfwise() -> None:
     """A bookstore backend for many stores at once.
@@ -26,10 +51,6 @@ def shelfwise() -> None:
     whose servers are started for the command where they are not running, or the servers that
     SHELFWISE_WRITE_DATABASE_URL, SHELFWISE_READ_DATABASE_URL and SHELFWISE_REDIS_URL name.
     """
-
-
-for _command in _COMMANDS:
-    shelfwise.add_command(_command)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """`shelfwise doctor`: every question asked for itself, so that one dead server does not hide what the others say."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeAlias
 
@@ -62,9 +62,7 @@ async def examine(installation: Installation) -> Examination:
         "probes": _probes,
         "lag": _lag,
         "parked keys": _parked,
-        "reactions": _reacting(labour_verdict),
-        "parked reactions": _reacting(parked_verdict),
-        "outboxes": _reacting(outbox_verdict),
+        **_reacting({"reactions": labour_verdict, "parked reactions": parked_verdict, "outboxes": outbox_verdict}),
     }
     checks = [await _asked(name, ask, installation) for name, ask in questions.items()]
     return Examination(healthy=all(one.ok for one in checks), checks=tuple(checks))
@@ -161,12 +159,20 @@ async def _parked(installation: Installation) -> tuple[bool, str]:
     return False, ", ".join(f"{one.name}: {one.dead_letters} dead, {one.retrying} retrying" for one in parked)
 
 
-def _reacting(verdict: Callable[[Reacting], tuple[bool, str]]) -> _Question:
-    async def ask(installation: Installation) -> tuple[bool, str]:
-        async with pool_as(DatabaseRole.OPERATOR, installation, read=False, size=1) as write_pool:
-            return verdict(await standing(write_pool))
+def _reacting(verdicts: Mapping[str, Callable[[Reacting], tuple[bool, str]]]) -> dict[str, _Question]:
+    """Several questions about the same look, which whoever is asked first takes."""
+    looks: list[Reacting] = []
 
-    return ask
+    def question(verdict: Callable[[Reacting], tuple[bool, str]]) -> _Question:
+        async def ask(installation: Installation) -> tuple[bool, str]:
+            if not looks:
+                async with pool_as(DatabaseRole.OPERATOR, installation, read=False, size=1) as write_pool:
+                    looks.append(await standing(write_pool))
+            return verdict(looks[0])
+
+        return ask
+
+    return {name: question(verdict) for name, verdict in verdicts.items()}
 
 
 async def _statuses(installation: Installation) -> list[ProjectionStatus]:

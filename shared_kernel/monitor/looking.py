@@ -154,7 +154,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look saw; `head_sum`, `vitals` and `reacting` are None where nobody was told where the log is."""
+    """What one look saw; `head_sum`, `vitals` and `reacting` are None where nobody was told where the log is, the last also where it was not asked for."""
 
     projections: tuple[ProjectionSight, ...]
     head_sum: int | None
@@ -169,6 +169,7 @@ async def look(
     versions: Sequence[Version],
     *,
     tenant_id: UUID | None = None,
+    with_reactions: bool = False,
     within_seconds: float = LOOK_SECONDS,
     clock: Clock = system_clock,
 ) -> Sight:
@@ -179,6 +180,7 @@ async def look(
         read_pool: of a role that may ask how far projections are.
         versions: what to look at.
         tenant_id: one store only.
+        with_reactions: look at them too, which needs the log's database.
         within_seconds: for all of it.
         clock: for the age of events.
 
@@ -189,7 +191,10 @@ async def look(
         if write_pool is None:
             return await _seen_without_log(read, versions, tenant_id)
         async with lent(write_pool) as write:
-            return await _seen(write, read, versions, tenant_id=tenant_id, clock=clock)
+            sight = await _seen(write, read, versions, tenant_id=tenant_id, clock=clock)
+            if not with_reactions:
+                return sight
+            return msgspec.structs.replace(sight, reacting=await look_at_reactions(write))
 
 
 async def look_at_reactions(write: Connection) -> Reacting:
@@ -243,7 +248,6 @@ async def _seen(
         head_sum=sum(heads.values()),
         labour=await _labour(read),
         vitals=LogVitals(**dict(await write.fetchrow(_VITALS))),
-        reacting=await look_at_reactions(write),
     )
 
 

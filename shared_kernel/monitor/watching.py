@@ -108,7 +108,7 @@ class Watch:
             await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, max(PAUSE_SECONDS, took / _SHARE)))
 
     async def _look(self) -> None:
-        sight = await look(self._write_pool, self._read_pool, self._versions)
+        sight = await look(self._write_pool, self._read_pool, self._versions, with_reactions=True)
         if self._now() - self._sized_at >= _SIZES_SECONDS:
             self._sizes = await look_at_sizes(self._write_pool, self._read_pool)
             self._sized_at = self._now()

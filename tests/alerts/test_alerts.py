@@ -17,6 +17,7 @@ from operations.command_line.entry import shelfwise
 from tests.alerts.plant import RULES, STORE, Plant, connected, opened_plant
 from tests.alerts.promql import Scrape, metrics_of
 from tests.alerts.rules import CHECKOUT, Rule, Story, firing
+from tests.command_line import inside
 from tests.servers import Servers
 
 RUNBOOKS = CHECKOUT / "docs" / "runbooks"
@@ -206,7 +207,7 @@ def parse(words: list[str]) -> None:
     """Parse a command line as the command does, without running it."""
     command: click.Command = shelfwise
     while isinstance(command, click.Group):
-        command = command.commands[words.pop(0)]
+        command = inside(command, words.pop(0))
     os.environ.setdefault("SHELFWISE_ARCHIVE_URL", "file:///srv/archive")
     command.make_context(command.name, words)
 

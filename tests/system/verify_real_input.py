@@ -29,7 +29,7 @@ FIRST_DAY, DAY_AFTER_LAST = "2009-12-01", "2011-01-01"
 TOP = 100
 STORE = ("Real Input", "--slug", "real-input", "--currency", "GBP", "--timezone", "Europe/London")
 _CATCH_UP_SECONDS = 3_600.0
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 3.0
 _MAX_PAGES = 100
 _MAX_SHOWN_CHARACTERS = 80
 

@@ -4,6 +4,7 @@ import click
 
 from operations.api.routes import API_PATH, ROUTES
 from operations.command_line.entry import shelfwise
+from tests.command_line import inside
 
 _ROUTE_OF = {
     "tenants create": "POST /tenants",
@@ -48,7 +49,8 @@ _HAS_NONE = {
 
 def _commands(group: click.Group, prefix: str = "") -> dict[str, click.Command]:
     found: dict[str, click.Command] = {}
-    for name, one in group.commands.items():
+    for name in group.list_commands(click.Context(group)):
+        one = inside(group, name)
         if isinstance(one, click.Group):
             found |= _commands(one, f"{prefix}{name} ")
         else:

@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
+import click
 import pytest
 
 from operations.command_line.entry import shelfwise
-from tests.command_line import CommandLine
+from tests.command_line import CommandLine, inside
 
 COMMANDS = (
     ("up",),
@@ -33,9 +34,10 @@ COMMANDS = (
 @pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
 def test_every_command_takes_data_and_json(names: tuple[str, ...]) -> None:
     """The contract's two options are on every command."""
-    command = shelfwise
+    command: click.Command = shelfwise
     for name in names:
-        command = command.commands[name]  # type: ignore[assignment]  # groups until the last
+        assert isinstance(command, click.Group)
+        command = inside(command, name)
     assert {"data_dir", "as_json"} <= {parameter.name for parameter in command.params}
 
 
