@@ -31,6 +31,8 @@ _LANES = 2
 """Backlogs under way at once: while PostgreSQL works for one, the other is folded; more would only queue."""
 _LANES_BESIDE_OTHERS = 1
 """And while others have news, that one rests after each batch for as long as it took: half the time is theirs."""
+_LONGEST_REST_BESIDE_OTHERS_SECONDS = 0.5
+"""A batch that hung for longer did so without working: nobody is owed that time."""
 _REST_SECONDS = 0.5
 """How long a tenant whose batch failed lets the others go first."""
 _STOP_SECONDS = 1.0
@@ -170,7 +172,7 @@ class LiveRounds:
             await self._take(shards, [turn])
             await self._tell()
             if self._rounds.gives_way():
-                await asyncio.sleep(time.monotonic() - started)
+                await asyncio.sleep(min(time.monotonic() - started, _LONGEST_REST_BESIDE_OTHERS_SECONDS))
         finally:
             task = asyncio.current_task()
             assert task is not None

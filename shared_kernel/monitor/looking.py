@@ -154,7 +154,10 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look saw; `head_sum`, `vitals` and `reacting` are None where nobody was told where the log is, the last also where it was not asked for."""
+    """What one look saw; `head_sum`, `vitals` and `reacting` are None where nobody was told where the log is.
+
+    `reacting` also where nobody asked for it.
+    """
 
     projections: tuple[ProjectionSight, ...]
     head_sum: int | None
