@@ -25,7 +25,7 @@ from operations.reacting.standing import standing
 from operations.stores import UnknownStore, tenant_id_of
 from shared_kernel.access.roles import OPERATE
 from shared_kernel.http.routes import declare
-from shared_kernel.monitor.looking import Reacting
+from shared_kernel.monitor.reacting import Reacting
 
 _CHANGES = declare(policy=OPERATE, idempotency="accepted", errors=(CannotBeDone, KeyReused))
 

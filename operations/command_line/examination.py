@@ -18,7 +18,8 @@ from projections.registry import PROJECTIONS
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.monitor.judging import STALLED_SECONDS, Judge
-from shared_kernel.monitor.looking import Reacting, Version, look
+from shared_kernel.monitor.looking import Version, look
+from shared_kernel.monitor.reacting import Reacting
 from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 

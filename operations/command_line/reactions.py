@@ -24,7 +24,7 @@ from operations.servers.installation import Installation
 from operations.stores import tenant_id_of
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.roles import DatabaseRole
-from shared_kernel.monitor.looking import Reacting
+from shared_kernel.monitor.reacting import Reacting
 from write_side.subscribers import REACTIONS
 
 

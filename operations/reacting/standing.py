@@ -2,7 +2,7 @@
 
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import lent
-from shared_kernel.monitor.looking import Reacting, look_at_reactions
+from shared_kernel.monitor.reacting import Reacting, look_at_reactions
 
 OVERDUE_SECONDS = 60.0
 """A message that has been due for so long, to a receiver that does not fail, is not waiting for its turn."""

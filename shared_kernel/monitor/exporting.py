@@ -6,7 +6,8 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shared_kernel.monitor.looking import ProjectionSight, Reacting, Sizes
+from shared_kernel.monitor.looking import ProjectionSight, Sizes
+from shared_kernel.monitor.reacting import Reacting
 from shared_kernel.monitor.watching import Watch, Watched
 
 _PROJECTION: Final = ("projection",)

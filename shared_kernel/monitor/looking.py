@@ -15,9 +15,8 @@ import msgspec
 from shared_kernel.clock import Clock, system_clock
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import lent
+from shared_kernel.monitor.reacting import SEEN_SECONDS, Labour, Reacting, look_at_reactions
 
-SEEN_SECONDS: Final = 5.0
-"""A projector whose heartbeat is older does not count: live ones beat every second."""
 LOOK_SECONDS: Final = 2.0
 """A database that has not answered by then is told as one that does not answer."""
 _WORST: Final = 5
@@ -34,9 +33,6 @@ _SIZES: Final = {
     "write": "SELECT database_bytes, live_rows, dead_rows FROM log.sizes()",
     "read": "SELECT database_bytes, live_rows, dead_rows FROM projection.sizes()",
 }
-_REACTING: Final = "SELECT name, tenants, lag_events, lag_seconds, dead, retrying FROM reaction.standing()"
-_OUTBOXES: Final = "SELECT name, due, overdue_seconds FROM reaction.outboxes() ORDER BY name"
-_REACTORS: Final = "SELECT workers, shards, held_shards FROM reaction.labour($1)"
 _LABOUR: Final = "SELECT workers, shards, held_shards FROM projection.labour($1)"
 
 
@@ -89,46 +85,6 @@ class ProjectionSight(msgspec.Struct, frozen=True, kw_only=True):
     def worst(self) -> tuple[StoreLag, ...]:
         """The stores to name."""
         return self.behind[:_WORST]
-
-
-class Labour(msgspec.Struct, frozen=True, kw_only=True):
-    """Who projects, or reacts: workers whose heart beat lately, and how many of the shards somebody holds."""
-
-    workers: int
-    shards: int
-    held_shards: int
-
-
-class ReactionSight(msgspec.Struct, frozen=True, kw_only=True):
-    """How far one reaction is, over all stores.
-
-    Attributes:
-        lag_seconds: the age of the oldest event it has not looked at.
-        dead: parked keys given up on; `retrying` ones are still being tried.
-    """
-
-    name: str
-    tenants: int
-    lag_events: int
-    lag_seconds: float
-    dead: int
-    retrying: int
-
-
-class OutboxSight(msgspec.Struct, frozen=True, kw_only=True):
-    """What is due of one outbox to whoever does not fail, and since when the oldest of it has been."""
-
-    name: str
-    due: int
-    overdue_seconds: float
-
-
-class Reacting(msgspec.Struct, frozen=True, kw_only=True):
-    """How reactions are, and who follows them."""
-
-    reactions: tuple[ReactionSight, ...]
-    outboxes: tuple[OutboxSight, ...]
-    labour: Labour
 
 
 class LogVitals(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,18 +154,6 @@ async def look(
             if not with_reactions:
                 return sight
             return msgspec.structs.replace(sight, reacting=await look_at_reactions(write))
-
-
-async def look_at_reactions(write: Connection) -> Reacting:
-    """How reactions are; as `look`, once a connection is there."""
-    reactions = [
-        ReactionSight(**{**dict(row), "lag_events": int(row["lag_events"])}) for row in await write.fetch(_REACTING)
-    ]
-    return Reacting(
-        reactions=tuple(sorted(reactions, key=lambda one: one.name)),
-        outboxes=tuple(OutboxSight(**dict(row)) for row in await write.fetch(_OUTBOXES)),
-        labour=Labour(**dict(await write.fetchrow(_REACTORS, SEEN_SECONDS))),
-    )
 
 
 async def look_at_sizes(write_pool: Pool | None, read_pool: Pool) -> tuple[Sizes, ...]:

@@ -11,7 +11,7 @@ import pytest
 
 from operations.reacting.standing import labour_verdict, outbox_verdict, parked_verdict
 from shared_kernel.events.orders import OrderPlaced
-from shared_kernel.monitor.looking import Labour, OutboxSight, Reacting, ReactionSight
+from shared_kernel.monitor.reacting import Labour, OutboxSight, Reacting, ReactionSight
 from tests.builders.operations_api import Operator
 from tests.builders.reacting import opened_once_for, opening, running_reactions
 from tests.builders.write_side import WriteSide, open_write_side

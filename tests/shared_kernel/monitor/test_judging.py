@@ -5,7 +5,8 @@ from uuid import UUID
 import pytest
 
 from shared_kernel.monitor.judging import LATE_SECONDS, STALLED_SECONDS, Judge
-from shared_kernel.monitor.looking import Labour, ProjectionSight, Sight, StoreLag
+from shared_kernel.monitor.looking import ProjectionSight, Sight, StoreLag
+from shared_kernel.monitor.reacting import Labour
 
 STORES = (UUID(int=1), UUID(int=2))
 HEAD = 1_000
