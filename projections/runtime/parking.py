@@ -10,6 +10,7 @@ from projections.runtime.describing import summary_of, traceback_of
 from projections.runtime.folding import Failure
 from shared_kernel.database.pool import Connection
 from shared_kernel.identifiers import new_id
+from shared_kernel.views import WHOLE_TENANT
 
 MAX_ATTEMPTS = 5
 """After this many a key is dead: only an operator's retry tries it again."""
@@ -47,13 +48,16 @@ JOIN unnest($1::uuid[], $2::text[], $3::int[], $4::int[]) AS c(tenant_id, name, 
     USING (tenant_id, name, version, build)
 """
 _DUE = """
-SELECT tenant_id, name, version, build, key, state, first_position, attempts FROM projection.parked_key
-WHERE tenant_id = ANY($1::uuid[]) AND state = 'retrying' AND next_attempt_at <= clock_timestamp()
-    AND (name, version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
-    AND name NOT IN (SELECT p.name FROM projection.pause p)
-    AND (name, version, build) IN (SELECT b.name, b.version, b.build FROM projection.build b
+SELECT k.tenant_id, k.name, k.version, k.build, k.key, k.state, k.first_position, k.attempts
+FROM projection.parked_key k
+JOIN projection.checkpoint c USING (tenant_id, name, version, build)
+WHERE k.tenant_id = ANY($1::uuid[]) AND k.state = 'retrying' AND k.next_attempt_at <= clock_timestamp()
+    AND (k.name, k.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
+    AND k.name NOT IN (SELECT p.name FROM projection.pause p)
+    AND (k.name, k.version, k.build) IN (SELECT b.name, b.version, b.build FROM projection.build b
         WHERE b.attached_at IS NOT NULL)
-ORDER BY next_attempt_at LIMIT $4
+    AND (k.key = $5 OR c.position >= k.first_position)
+ORDER BY k.next_attempt_at LIMIT $4
 """
 _PARK = """
 INSERT INTO projection.parked_key
@@ -124,10 +128,13 @@ async def keys_of(connection: Connection, checkpoints: Sequence[Checkpoint]) -> 
 async def due(
     connection: Connection, tenants: Iterable[UUID], labels: Iterable[tuple[str, int]], *, limit: int
 ) -> list[ParkedKey]:
-    """Keys of these projections (name, version) whose next attempt is due, the longest-waiting first."""
+    """Keys of these projections (name, version) whose next attempt is due, the longest-waiting first.
+
+    One that a crash has parked ahead of its event waits until that has come by: only then is there anything to try.
+    """
     pairs = list(labels)
     rows = await connection.fetch(
-        _DUE, list(tenants), [name for name, _ in pairs], [version for _, version in pairs], limit
+        _DUE, list(tenants), [name for name, _ in pairs], [version for _, version in pairs], limit, WHOLE_TENANT
     )
     return [ParkedKey(**dict(row)) for row in rows]
 

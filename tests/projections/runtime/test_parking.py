@@ -8,6 +8,7 @@ import asyncpg
 
 from projections import order_list
 from projections.fold import AnyRecorded
+from projections.runtime import parking
 from shared_kernel.events.orders import OrderPlaced
 from tests.builders.log_rows import write_log
 from tests.builders.order_log import EMMA, OrderLog, id_of, line
@@ -40,6 +41,36 @@ async def write_stores(servers: Servers, *orders: tuple[str, str]) -> None:
         for name, channel in orders:
             log.place(f"{name} of {'one' if tenant_id == ONE else 'two'}", [line(EMMA)], channel=channel)
         await write_log(servers.write_admin_url, log.events)
+
+
+_PARK_AHEAD = """
+WITH moved AS (
+    UPDATE projection.checkpoint SET parked = parked + 1, revision = revision + 1 WHERE name = 'tally' RETURNING *)
+INSERT INTO projection.parked_key
+    (id, tenant_id, name, version, build, key, state, first_position, attempts, error, next_attempt_at)
+SELECT gen_random_uuid(), tenant_id, name, version, build, 'web', 'retrying', 2, 3, 'the process died', now()
+FROM moved
+"""
+
+
+async def test_a_key_parked_ahead_of_its_event_is_not_tried_before(
+    servers: Servers, read_admin: asyncpg.Connection
+) -> None:
+    """As a crash parks it: the attempts it has left are not used up on nothing while the event is still to come."""
+    log = OrderLog(ONE)
+    for order in ("a", "b"):
+        log.place(order, [line(EMMA)], channel="web")
+    await write_log(servers.write_admin_url, log.events[:1])
+    async with running_projector(servers, projections=(tally(),)):
+        await projected(servers, projections=1)
+    await read_admin.execute(_PARK_AHEAD)
+    assert await parking.due(read_admin, [ONE], [("tally", 1)], limit=9) == []
+    await write_log(servers.write_admin_url, log.events[1:])
+    async with running_projector(servers, projections=(tally(),)):
+        await projected(servers, projections=1)
+    assert await parked(read_admin) == []
+    assert await tallies(read_admin, ONE) == {"web": (2, "SW-b", 2)}
+    await assert_identical(servers, (tally(),))
 
 
 async def test_one_key_waits_and_heals_in_order(servers: Servers, read_admin: asyncpg.Connection) -> None:
