@@ -23,6 +23,9 @@ _PARCELS_WAITING = 12
 _SHARE_CANCELLED = 0.08
 _STORES = 2
 """They share the few orders a second."""
+_CUSTOMERS = ("Emma Woodhouse", "Jane Eyre", "Dorothea Brooke", "Philip Pirrip", "Catherine Morland", "Edmond Dantès")
+_CARD = "pm_card_visa"
+"""Whoever buys on the web has an account and pays first, at the sandbox provider; at the counter they pay the till."""
 
 log = structlog.get_logger()
 
@@ -50,6 +53,10 @@ class _Placed(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
 
 
+class _Registered(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+
+
 async def place_live_orders(client: LocalClient, store: DemoStore, *, seed: int) -> None:
     """Place orders until cancelled; what runs out is delivered.
 
@@ -61,15 +68,17 @@ async def place_live_orders(client: LocalClient, store: DemoStore, *, seed: int)
     if not editions:
         log.warning("demo_without_editions", store=store.slug)
         return
+    customers = await shop.customers()
     rate = LIVE_ORDERS_PER_SECOND / _STORES
     waiting: deque[UUID] = deque()
     chance = random.Random(seed)  # noqa: S311 - to be repeatable, not to be secret
     for order in live_orders(editions=editions, seed=seed, orders_per_second=rate):
         await asyncio.sleep(order.pause_seconds)
-        answer = await shop.place(order.basket)
+        customer_id = chance.choice(customers) if customers and order.basket.channel == "web" else None
+        answer = await shop.place(order.basket, customer_id)
         if answer.code == "insufficient_stock":
             await shop.deliver(order.basket, prices)
-            answer = await shop.place(order.basket)
+            answer = await shop.place(order.basket, customer_id)
         if not answer.ok:
             log.warning("live_order_failed", store=store.slug, status=answer.status, code=answer.code)
             await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
@@ -105,9 +114,23 @@ class _Shop:
             cursor = page.meta.next_cursor
         return prices
 
-    async def place(self, basket: Basket) -> HttpAnswer:
+    async def customers(self) -> list[UUID]:
+        """Registered once: the same keys give the same customers when `up` is run again."""
+        found = []
+        for number, name in enumerate(_CUSTOMERS):
+            body = {"name": name, "email": f"customer-{number}@example.org"}
+            answer = await self._post("/customers", body, key=f"demo-customer-{number}")
+            if answer.ok:
+                found.append(answer.data(_Registered).id)
+            else:
+                log.warning("demo_customer_failed", store=self._store.slug, status=answer.status, code=answer.code)
+        return found
+
+    async def place(self, basket: Basket, customer_id: UUID | None) -> HttpAnswer:
         lines = [{"edition_id": line.edition, "quantity": line.quantity} for line in basket.lines]
-        body = {"location_id": self._store.location_id, "channel": basket.channel, "lines": lines}
+        body: dict[str, object] = {"location_id": self._store.location_id, "channel": basket.channel, "lines": lines}
+        if customer_id is not None:
+            body |= {"customer_id": customer_id, "payment_token": _CARD}
         return await self._post("/orders", body)
 
     async def hand_over(self, order_id: UUID) -> HttpAnswer:
@@ -124,5 +147,5 @@ class _Shop:
             lines.append({"edition_id": line.edition, "quantity": _DELIVERY_COPIES, "unit_cost": cost})
         return await self._post("/stock/receipts", {"location_id": self._store.location_id, "lines": lines})
 
-    async def _post(self, path: str, body: object) -> HttpAnswer:
-        return await self._client.post(f"/api/v1{path}", body, {**self._key, "Idempotency-Key": f"{new_id()}"})
+    async def _post(self, path: str, body: object, *, key: str | None = None) -> HttpAnswer:
+        return await self._client.post(f"/api/v1{path}", body, {**self._key, "Idempotency-Key": key or f"{new_id()}"})

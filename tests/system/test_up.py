@@ -167,6 +167,7 @@ async def test_the_demo_shows_ninety_days_and_goes_on(servers: Servers, tmp_path
         sold = _sold_before_today(up, stores[0]["key"])
         before = await _orders(up, stores[0]["key"])
         await eventually(lambda: _orders(up, stores[0]["key"]), lambda orders: orders > before, within_seconds=60)
+        await eventually(lambda: _captured_of_a_customer(up, stores[0]["key"]), within_seconds=120)
         assert up.end() == 0
     with shelfwise.up("--demo") as up:
         assert up.answer["stores"] == stores
@@ -176,6 +177,13 @@ async def test_the_demo_shows_ninety_days_and_goes_on(servers: Servers, tmp_path
 async def _orders(up: Up, key: str) -> int:
     _, counts = _ask(up, "/api/v1/store-counts", key=key)
     return int(counts["data"]["orders"]["total"])
+
+
+async def _captured_of_a_customer(up: Up, key: str) -> bool:
+    """Whether the sandbox provider has been asked for money, and whose it was can be seen."""
+    _, payments = _ask(up, "/api/v1/payments?status=captured", key=key)
+    _, customers = _ask(up, "/api/v1/customers", key=key)
+    return bool(payments["data"] and customers["data"])
 
 
 def _sold_before_today(up: Up, key: str) -> Any:  # noqa: ANN401 - decoded JSON
