@@ -7,11 +7,12 @@ from typing import Any, TypeAlias
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
-from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
+from litestar.types import ASGIApp, ControllerRouterHandler, ExceptionHandlersMap, Receive, Scope, Send
 
 from shared_kernel.http.authentication import Authentication
 from shared_kernel.http.body_guard import BODY_DEADLINE_SECONDS
 from shared_kernel.http.cors import IsKnownOrigin, no_known_origin
+from shared_kernel.http.direct import DirectRoutes
 from shared_kernel.http.door import Door, DoorSettings
 from shared_kernel.http.gate import Gate
 from shared_kernel.http.health import Health, health_handlers
@@ -66,10 +67,11 @@ def build_app(  # noqa: PLR0913  # the one place where everything meets
     Raises:
         UndeclaredRouteError: a route says nothing about who may use it, or asks for Litestar's response cache.
     """
+    error_answers: ExceptionHandlersMap = {**exception_handlers(), **outage_handlers()}
     litestar = Litestar(
         [*route_handlers, *health_handlers(health, metrics)],
         dependencies={name: provided(value) for name, value in (dependencies or {}).items()},
-        exception_handlers={**exception_handlers(), **outage_handlers()},
+        exception_handlers=error_answers,
         lifespan=[*lifespan, _draining_before(health)],
         logging_config=None,
         middleware=[DefineMiddleware(Gate, authentication=authentication, body_deadline_seconds=body_deadline_seconds)],
@@ -78,7 +80,13 @@ def build_app(  # noqa: PLR0913  # the one place where everything meets
         debug=False,
     )
     assert_every_route_declared(litestar)
-    behind: ASGIApp = litestar if short_way is None else short_way(litestar)
+    direct = DirectRoutes(
+        litestar,
+        authentication=authentication,
+        body_deadline_seconds=body_deadline_seconds,
+        error_answers=error_answers,
+    )
+    behind: ASGIApp = direct if short_way is None else short_way(direct)
     return Application(Door(behind, door, metrics=metrics, is_known_origin=is_known_origin), litestar)
 
 

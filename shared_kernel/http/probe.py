@@ -43,10 +43,8 @@ async def serve_probe(*, port: int, health: Health, metrics: Metrics, host: str 
         The port.
     """
     probe = _Probe(health, metrics)
-    # Started within the block that closes it: cancelled while it starts, it would be lost with its sockets open.
-    server = await asyncio.start_server(probe.converse, host, port, limit=_MAX_REQUEST_BYTES, start_serving=False)
+    server = await asyncio.start_server(probe.converse, host, port, limit=_MAX_REQUEST_BYTES)
     try:
-        await server.start_serving()
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
