@@ -46,13 +46,13 @@ from projections.runtime.retiring import GRACE_SECONDS
 from projections.runtime.shards import shard_keeper
 from projections.runtime.skipping import Skips
 from projections.runtime.statistics import Statistics
-from shared_kernel.database.pool import KEYED_LOOK_UPS, OpeningPool, PoolSettings, build_pool
+from shared_kernel.database.pool import PLANNED_ONCE, OpeningPool, PoolSettings, build_pool
 from shared_kernel.http.health import Check, Health
 from shared_kernel.http.probe import serve_probe
 from shared_kernel.identifiers import new_id
 from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.observability.metrics import Metrics
-from shared_kernel.process import die_with_parent, keep_for_good
+from shared_kernel.process import die_with_parent
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.settings import read_settings
 from shared_kernel.subscription.hints import listen
@@ -64,9 +64,6 @@ _POOL_SIZE = 10
 heartbeat, upkeep and requests."""
 _REBUILDS_AT_A_TIME = 3
 _STATEMENT_TIMEOUT_SECONDS = 30.0
-_PLANNER = {**KEYED_LOOK_UPS, "plan_cache_mode": "force_generic_plan"}
-"""A statement over ten views takes longer to plan than to run, and PostgreSQL, which sees how few rows a small batch
-has, would plan it anew each time; looking up by key there is only one plan to find."""
 _START_PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -250,7 +247,7 @@ def _pool(settings: ProjectorSettings, url: str, worker_id: UUID) -> OpeningPool
         statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
         command_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS,
         idle_in_transaction_timeout_seconds=settings.idle_in_transaction_seconds,
-        planner=_PLANNER,
+        planner=PLANNED_ONCE,
     )
     return build_pool(url, bounds)
 
@@ -286,7 +283,6 @@ def main() -> None:
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     if settings.parent_pid is not None:
         die_with_parent(parent_pid=settings.parent_pid)
-    keep_for_good()
     uvloop.run(run_until_signalled(settings, projections=projections_named(settings.projections_from)))
 
 

@@ -18,7 +18,7 @@ from shared_kernel.access.principals import Principal, PrincipalCache
 from shared_kernel.access.revocations import Revocations
 from shared_kernel.background import beside
 from shared_kernel.clock import Clock, system_clock
-from shared_kernel.database.pool import KEYED_LOOK_UPS, OpeningPool, Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import PLANNED_ONCE, OpeningPool, Pool, PoolSettings, build_pool
 from shared_kernel.doorbell import Doorbell, RedisDoorbell, decode_job, encode_job
 from shared_kernel.http.app_factory import Application, build_app
 from shared_kernel.http.authentication import Authentication
@@ -28,7 +28,6 @@ from shared_kernel.http.health import Check, Health
 from shared_kernel.identifiers import new_id
 from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.observability.metrics import Metrics
-from shared_kernel.process import keep_for_good
 from shared_kernel.rate_limits.limiter import LocalShare, RateLimiter
 from shared_kernel.rate_limits.settings import RateLimitSettings
 from shared_kernel.redis.multiplexed import MultiplexedRedis
@@ -221,7 +220,7 @@ def _health(running: Running[WriteApiParts]) -> Health:
 def _pool(settings: WriteApiSettings) -> OpeningPool:
     # No connection of its own accord: the process starts, and says that it is not ready, while the database is away.
     pool_settings = PoolSettings(
-        application_name="shelfwise-write-api", min_size=0, max_size=settings.write_pool_size, planner=KEYED_LOOK_UPS
+        application_name="shelfwise-write-api", min_size=0, max_size=settings.write_pool_size, planner=PLANNED_ONCE
     )
     return build_pool(settings.write_database_url, pool_settings)
 
@@ -243,7 +242,6 @@ def __getattr__(name: str) -> Application:
         settings = read_settings(WriteApiSettings, os.environ)
         configure_logging(level=settings.log_level, log_format=settings.log_format)
         built = create_app(settings)
-        keep_for_good()
         globals()["app"] = built
         return built
     raise AttributeError(name)

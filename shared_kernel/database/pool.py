@@ -18,6 +18,9 @@ OpeningPool: TypeAlias = AbstractAsyncContextManager[Pool]
 KEYED_LOOK_UPS: Mapping[str, str] = {"enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": "off"}
 """For roles that look rows up by key, thousands at a time. A young table has no statistics, and without them PostgreSQL
 would rather read all of it and hash it: seventy times the pages."""
+PLANNED_ONCE: Mapping[str, str] = {**KEYED_LOOK_UPS, "plan_cache_mode": "force_generic_plan"}
+"""For roles that do nothing else. PostgreSQL sees how few values an array has, and would plan such a statement anew
+each time, which takes as long as running it; by key there is only one plan to find."""
 
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
