@@ -94,7 +94,8 @@ class QueryCache:
         self._redis = redis
         self._limits = limit_arguments(limits)
         self._local_share = local_share
-        self._stores: set[asyncio.Task[None]] = set()
+        self._stores: list[tuple[str, bytes]] = []
+        self._storing: asyncio.Task[None] | None = None
 
     async def look(self, asked: Asked, *, cost: int) -> Look:
         """Charge the limits and tell what there is; one round trip.
@@ -142,15 +143,14 @@ class QueryCache:
             return
         stored = encode_stored(state, answer)
         if stored is not None:
-            key = TenantKeys(asked.tenant_id).response_key(asked.digest)
-            task = asyncio.create_task(self._store(key, stored), name="store answer")
-            self._stores.add(task)
-            task.add_done_callback(self._stores.discard)
+            self._stores.append((TenantKeys(asked.tenant_id).response_key(asked.digest), stored))
+            if self._storing is None or self._storing.done():
+                self._storing = asyncio.create_task(self._store(), name="store answers")
 
     async def aclose(self) -> None:
         """Let what is on its way arrive, for a bounded time."""
-        if self._stores:
-            await asyncio.wait(self._stores, timeout=1.0)
+        if self._storing is not None:
+            await asyncio.wait({self._storing}, timeout=1.0)
 
     def _look_at(self, asked: Asked, cost: int) -> tuple[tuple[str, ...], tuple[Argument, ...]]:
         """The script's keys and arguments."""
@@ -164,11 +164,19 @@ class QueryCache:
         )
         return named, (cost, *self._limits, INCARNATION_FIELD, asked.view.label, *_row_key_pieces(keys, asked))
 
-    async def _store(self, key: str, stored: bytes) -> None:
-        try:
-            await self._redis.call("SET", key, stored, "PX", TTL_MILLISECONDS)
-        except REDIS_FAILURES as error:
-            _note_failure(error)
+    async def _store(self) -> None:
+        """Keep what has been gathered since the last time, all of it in one go."""
+        while self._stores:
+            stores, self._stores = self._stores, []
+            try:
+                replies = await self._redis.pipeline(
+                    [("SET", key, stored, "PX", TTL_MILLISECONDS) for key, stored in stores]
+                )
+            except REDIS_FAILURES as error:
+                _note_failure(error)
+            else:
+                for refusal in (reply for reply in replies if isinstance(reply, RedisReplyError)):
+                    _note_failure(refusal)
 
 
 def _row_key_pieces(keys: TenantKeys, asked: Asked) -> tuple[Argument, ...]:

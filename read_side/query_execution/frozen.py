@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeAlias
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 import msgspec
 
 from read_side.query_execution.errors import SnapshotBuildingError, SnapshotUnknownError
-from read_side.query_execution.parameters import AS_OF
+from read_side.query_execution.parameters import AS_OF, query_pairs
 from read_side.query_execution.requests import QueryRequest
 from shared_kernel.database.pool import Connection
 from shared_kernel.errors import FieldError, InvalidError
@@ -68,7 +67,7 @@ def asked_as_of(request: QueryRequest) -> AsOf | None:
     may_be_asked = AS_OF.encode() in query_string or b"%" in query_string  # a name may be percent-encoded, too
     if not may_be_asked or not request.route_handler.opt.get(AS_OF):
         return None
-    text = dict(parse_qsl(query_string.decode("ascii"), keep_blank_values=True)).get(AS_OF)
+    text = dict(query_pairs(request)).get(AS_OF)
     try:
         return None if text is None else parse_as_of(text)
     except ValueError as error:

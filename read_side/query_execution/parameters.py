@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from enum import Enum
 from functools import lru_cache
 from types import NoneType, UnionType
-from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin
+from typing import Any, Final, Literal, Protocol, TypeVar, Union, cast, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -21,6 +21,8 @@ MAX_TEXT_LENGTH = 200
 _MAX_KINDS = 256
 """Structs of parameters: some for each route."""
 _INT64 = range(-(2**63), 2**63)
+_PAIRS_KEY: Final = "shelfwise.query_pairs"
+"""Where a query string that was read once is found again."""
 
 ParametersT = TypeVar("ParametersT", bound=msgspec.Struct)
 
@@ -80,17 +82,8 @@ def has_parameter(request: HasScope, name: str) -> bool:
 
 def query_texts(request: HasScope, faults: Faults) -> dict[str, str]:
     """The query string's values by name; a name given twice is a fault."""
-    try:
-        pairs = parse_qsl(
-            request.scope["query_string"].decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=MAX_PARAMETERS,
-        )
-    except ValueError as error:  # also UnicodeDecodeError
-        raise MalformedError("the query string is not percent-encoded UTF-8, or has too many parameters") from error
     texts: dict[str, str] = {}
-    for name, text in pairs:
+    for name, text in query_pairs(request):
         if "\0" in name or "\0" in text:
             raise MalformedError("the query string has a NUL character")
         if name in texts:
@@ -99,6 +92,24 @@ def query_texts(request: HasScope, faults: Faults) -> dict[str, str]:
     if _is_frozen_route(request):
         texts.pop(AS_OF, None)  # read by the execution, which knows the snapshots
     return texts
+
+
+def query_pairs(request: HasScope) -> tuple[tuple[str, str], ...]:
+    """The query string's names and values, in its order.
+
+    Raises:
+        MalformedError: it cannot be read.
+    """
+    scope = request.scope
+    pairs = cast("tuple[tuple[str, str], ...] | None", scope.get(_PAIRS_KEY))
+    if pairs is None:
+        try:
+            text = scope["query_string"].decode("ascii")
+            pairs = tuple(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS))
+        except ValueError as error:  # also UnicodeDecodeError
+            raise MalformedError("the query string is not percent-encoded UTF-8, or has too many parameters") from error
+        scope[_PAIRS_KEY] = pairs
+    return pairs
 
 
 def take_parameters(texts: dict[str, str], kind: type[ParametersT], faults: Faults) -> ParametersT | None:

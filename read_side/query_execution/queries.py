@@ -22,7 +22,7 @@ from read_side.query_execution.frozen import BuildProgress, asked_as_of
 from read_side.query_execution.heads import Heads
 from read_side.query_execution.parameters import NoParameters
 from read_side.query_execution.repeating import LOOK_KEY, Repeats
-from read_side.query_execution.requests import QueryRequest, principal_of
+from read_side.query_execution.requests import QueryRequest, mentions, principal_of
 from read_side.query_execution.shown import Shown
 from read_side.query_execution.single_flight import Flight, SingleFlight
 from read_side.query_execution.table import Reading, read_page, read_progress, read_state, read_table
@@ -259,7 +259,7 @@ def _asked(
     request: QueryRequest, view: View[Any], query: msgspec.Struct, *, row: str | None, lasts: bool = True
 ) -> Asked:
     principal = principal_of(request)
-    minimum = minimum_position(request.headers)
+    minimum = minimum_position(request.headers) if mentions(request, "shelfwise-min-position") else None
     return Asked(
         tenant_id=principal.tenant.id,
         key_id=principal.key_id,
@@ -269,7 +269,7 @@ def _asked(
         cost=declaration_of(request.route_handler).cost,
         minimum_position=minimum,
         wait_seconds=wait_seconds(request.headers) if minimum is not None else 0,
-        if_none_match=if_none_match(request.headers),
+        if_none_match=if_none_match(request.headers) if mentions(request, "if-none-match") else None,
         as_of=asked_as_of(request),
         lasts=lasts,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from shared_kernel.database.transactions import DatabaseUnavailableError
 
@@ -27,6 +27,18 @@ class Flight:
         self.opened = True
 
 
+Read: TypeAlias = Callable[[Flight], Awaitable[ResultT]]
+
+
+class _Awaited(Flight, Generic[ResultT]):
+    """With what those who wait for it will hear, and when at the latest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outcome: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
+        self.deadline: asyncio.TimerHandle | None = None
+
+
 class SingleFlight(Generic[ResultT]):
     """Readings under way, by what they read."""
 
@@ -37,65 +49,77 @@ class SingleFlight(Generic[ResultT]):
         open_seconds: float = OPEN_SECONDS,
         finish_seconds: float = FINISH_SECONDS,
     ) -> None:
-        self._flights: dict[Hashable, asyncio.Task[ResultT]] = {}
-        self._opened: dict[asyncio.Task[ResultT], Flight] = {}
+        self._flights: dict[Hashable, _Awaited[ResultT]] = {}
+        self._tasks: dict[asyncio.Task[ResultT], _Awaited[ResultT]] = {}
         self._max_flights = max_flights
         self._open_seconds = open_seconds
         self._finish_seconds = finish_seconds
 
-    async def join(self, key: Hashable, read: Callable[[Flight], Awaitable[ResultT]]) -> ResultT:
+    async def join(self, key: Hashable, read: Read[ResultT]) -> ResultT:
         """The result of the reading under way, or of a new one.
 
         Raises:
             DatabaseUnavailableError: the database does not answer in time, or too much is under way.
         """
-        task = self._flights.get(key)
-        return await self._wait(key, self._start(key, read) if task is None else task)
+        flight = self._flights.get(key) or self._start(key, read)
+        return await asyncio.shield(flight.outcome)
 
-    async def start(self, key: Hashable, read: Callable[[Flight], Awaitable[ResultT]]) -> ResultT:
+    async def start(self, key: Hashable, read: Read[ResultT]) -> ResultT:
         """The result of a reading that begins now, which others may join; raises as `join` does."""
-        return await self._wait(key, self._start(key, read))
+        return await asyncio.shield(self._start(key, read).outcome)
 
     async def aclose(self) -> None:
         """End what is under way."""
-        tasks = list(self._opened)
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
 
-    def _start(self, key: Hashable, read: Callable[[Flight], Awaitable[ResultT]]) -> asyncio.Task[ResultT]:
-        if len(self._opened) >= self._max_flights:
+    def _start(self, key: Hashable, read: Read[ResultT]) -> _Awaited[ResultT]:
+        if len(self._tasks) >= self._max_flights:
             raise DatabaseUnavailableError("too much is being read at once; try again")
-        flight = Flight()
+        flight: _Awaited[ResultT] = _Awaited()
         task = asyncio.create_task(_run(read, flight), name="read table")
-        self._flights[key] = task
-        self._opened[task] = flight
+        self._flights[key] = flight
+        self._tasks[task] = flight
         task.add_done_callback(lambda done: self._ended(key, done))
-        return task
+        flight.deadline = asyncio.get_running_loop().call_later(self._open_seconds, self._late, key, task, flight)
+        return flight
+
+    def _late(self, key: Hashable, task: asyncio.Task[ResultT], flight: _Awaited[ResultT]) -> None:
+        """One whose database has shown that it is there may go on for a while; nobody waits longer for another."""
+        if flight.opened:
+            flight.deadline = asyncio.get_running_loop().call_later(self._finish_seconds, self._give_up, key, task)
+        else:
+            self._give_up(key, task)
+
+    def _give_up(self, key: Hashable, task: asyncio.Task[ResultT]) -> None:
+        # Those who wait are told at once: they do not wait for what the reading must tidy up.
+        self._leave(key, self._tasks[task], _out_of_time())
+        task.cancel()
 
     def _ended(self, key: Hashable, task: asyncio.Task[ResultT]) -> None:
-        self._opened.pop(task, None)
-        self._leave(key, task)
-        if not task.cancelled():
-            task.exception()  # seen, also when everybody who waited has gone
+        flight = self._tasks.pop(task)
+        if flight.deadline is not None:
+            flight.deadline.cancel()
+        error = _out_of_time() if task.cancelled() else task.exception()
+        self._leave(key, flight, error)
+        if not flight.outcome.done():
+            flight.outcome.set_result(task.result())
 
-    def _leave(self, key: Hashable, task: asyncio.Task[ResultT]) -> None:
-        if self._flights.get(key) is task:
+    def _leave(self, key: Hashable, flight: _Awaited[ResultT], error: BaseException | None) -> None:
+        """Whoever asks from now on has a reading of their own; with an error those who wait are told so."""
+        if self._flights.get(key) is flight:
             del self._flights[key]
-
-    async def _wait(self, key: Hashable, task: asyncio.Task[ResultT]) -> ResultT:
-        # `wait` neither cancels the reading with the one who waits, nor waits for what the reading must tidy up.
-        done, _ = await asyncio.wait({task}, timeout=self._open_seconds)
-        flight = self._opened.get(task)
-        if not done and flight is not None and flight.opened:
-            done, _ = await asyncio.wait({task}, timeout=self._finish_seconds)
-        if not done or task.cancelled():
-            self._leave(key, task)
-            task.cancel()
-            raise DatabaseUnavailableError("the database is not answering in time; try again")
-        return task.result()
+        if error is not None and not flight.outcome.done():
+            flight.outcome.set_exception(error)
+            flight.outcome.exception()  # seen, also when everybody who waited has gone
 
 
-async def _run(read: Callable[[Flight], Awaitable[ResultT]], flight: Flight) -> ResultT:
+async def _run(read: Read[ResultT], flight: Flight) -> ResultT:
     return await read(flight)
+
+
+def _out_of_time() -> DatabaseUnavailableError:
+    return DatabaseUnavailableError("the database is not answering in time; try again")

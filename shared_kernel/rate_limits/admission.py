@@ -44,6 +44,16 @@ def admission(names: Sequence[str], decisions: Sequence[Decision]) -> Admission:
 
 def admission_from_lua(names: Sequence[str], answer: Sequence[int]) -> Admission:
     """Read what `gcra_all` returns: allowed, then three numbers for each of the names."""
+    if answer[0]:
+        # As below, for the many that are let in: of those limits the first that has the least left.
+        place = min(range(1, len(answer), _NUMBERS_PER_LIMIT), key=answer.__getitem__)
+        return Admission(
+            allowed=True,
+            limit=names[place // _NUMBERS_PER_LIMIT],
+            remaining=answer[place],
+            reset_seconds=-(-answer[place + 2] // SECOND_US),
+            retry_after_seconds=0,
+        )
     decisions = [
         Decision(allowed=retry_after_us == 0, remaining=remaining, retry_after_us=retry_after_us, reset_us=reset_us)
         for remaining, retry_after_us, reset_us in zip(

@@ -132,16 +132,16 @@ class Commands:
 async def _command(request: HttpRequest, operation: str) -> CommandRequest:
     """What a request says beside its intent."""
     declaration = declaration_of(cast("BaseRouteHandler", request.scope["route_handler"]))
-    principal, context = current_principal(), current_request()
-    key = idempotency_key(request.headers, declaration.idempotency)
+    principal, context, headers = current_principal(), current_request(), request.headers
+    key = idempotency_key(headers, declaration.idempotency)
     return CommandRequest(
         tenant=principal.tenant,
         operation=operation,
         actor=str(principal.id),
         idempotency=None if key is None else await _claim(request, str(principal.id), operation, key),
-        if_match=expected_version(request.headers, "accepted"),
+        if_match=expected_version(headers, "accepted"),
         if_match_required=declaration.if_match == "required",
-        dry_run=is_dry_run(request.headers),
+        dry_run=is_dry_run(headers),
         request_id=context.request_id,
         traceparent=context.traceparent,
     )
@@ -150,7 +150,7 @@ async def _command(request: HttpRequest, operation: str) -> CommandRequest:
 async def _claim(request: HttpRequest, actor: str, operation: str, key: str) -> IdempotencyClaim:
     """Method, path and body stand for the request; the body with sorted keys: spacing and order do not count."""
     canonical = msgspec.json.encode(msgspec.json.decode(await request.body() or b"null"), order="deterministic")
-    parts = (request.method.encode(), request.url.path.encode(), canonical)
+    parts = (request.method.encode(), request.scope["path"].encode(), canonical)
     return claim_of(actor=actor, operation=operation, key=key, request=parts)
 
 

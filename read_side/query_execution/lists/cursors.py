@@ -36,9 +36,13 @@ def decode_cursor(
 
 
 def _question(specification: ListSpecification, sort: str, conditions: tuple[Condition, ...]) -> tuple[object, ...]:
+    return (specification.view.label, specification.columns, sort, _order_names(specification, sort), conditions)
+
+
+@lru_cache(maxsize=_MAX_ORDERS)
+def _order_names(specification: ListSpecification, sort: str) -> list[str]:
     # Plain text: SQLAlchemy's names are a kind of str that msgspec refuses.
-    order = [f"{column.name}" for column in specification.order(sort)]
-    return (specification.view.label, specification.columns, sort, order, conditions)
+    return [f"{column.name}" for column in specification.order(sort)]
 
 
 @lru_cache(maxsize=_MAX_ORDERS)

@@ -1,9 +1,11 @@
 """A request's query string into a `ListQuery`."""
 
 import re
-from typing import Final, TypeVar, get_args
+from functools import lru_cache
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
+from sqlalchemy import Column
 
 from read_side.query_execution.lists.cursors import decode_cursor
 from read_side.query_execution.lists.specification import (
@@ -29,6 +31,8 @@ from read_side.query_execution.parameters import (
 OwnT = TypeVar("OwnT", bound=msgspec.Struct)
 _FIELD: Final = re.compile(r"([a-z][a-z0-9_]*)\[([a-z]+)\]\Z")
 _INT_BITS: Final = {"SMALLINT": 16, "INTEGER": 32, "BIGINT": 64}
+_MAX_COLUMNS: Final = 4096
+"""More than all lists have; names come from allow-lists."""
 
 
 def parse_list(request: HasScope, specification: ListSpecification) -> ListQuery:
@@ -101,7 +105,13 @@ def _take_conditions(texts: dict[str, str], specification: ListSpecification, fa
 def _read(text: str, specification: ListSpecification, known: Filter) -> object:
     column = specification.column(known.column)
     value = read_value(text, column.type.python_type if known.type is None else known.type)
-    bits = _INT_BITS.get(str(column.type))
+    bits = _int_bits(column)
     if bits is not None and isinstance(value, int) and not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
         raise ValueError(f"a whole number of at most {bits} bits")
     return value
+
+
+@lru_cache(maxsize=_MAX_COLUMNS)
+def _int_bits(column: Column[Any]) -> int | None:  # Any: columns of every type
+    """How wide a column of whole numbers is; SQLAlchemy makes a dialect up to say so."""
+    return _INT_BITS.get(str(column.type))

@@ -1,6 +1,7 @@
 """What a list offers, and what one request asks of it."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -14,6 +15,8 @@ EQUAL: Final[frozenset[Operator]] = frozenset({"eq"})
 RANGE: Final[frozenset[Operator]] = frozenset({"eq", "gte", "gt", "lte", "lt"})
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
+_MAX_COLUMNS: Final = 4096
+"""More than all lists have; names come from allow-lists."""
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,13 +63,24 @@ class ListSpecification(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def column(self, name: str) -> Column[Any]:  # Any: columns of every type
         """A column of the view's table."""
-        found: Column[Any] = self.view.table.columns[name]
-        return found
+        return _column(self, name)
 
     def order(self, sort: str) -> tuple[Column[Any], ...]:  # Any: as above
         """The columns a sort orders by: its own, then the key's, none twice."""
-        names = dict.fromkeys((self.sorts[sort.removeprefix("-")], *self.view.key))
-        return tuple(self.column(name) for name in names)
+        return _order(self, sort)
+
+
+# Looking a column up in SQLAlchemy costs more than all else that is done with it.
+@lru_cache(maxsize=_MAX_COLUMNS)
+def _column(specification: ListSpecification, name: str) -> Column[Any]:  # Any: as above
+    found: Column[Any] = specification.view.table.columns[name]
+    return found
+
+
+@lru_cache(maxsize=_MAX_COLUMNS)
+def _order(specification: ListSpecification, sort: str) -> tuple[Column[Any], ...]:  # Any: as above
+    names = dict.fromkeys((specification.sorts[sort.removeprefix("-")], *specification.view.key))
+    return tuple(specification.column(name) for name in names)
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
