@@ -33,11 +33,11 @@ def projector_log(folder: Path) -> Path:
 
 
 @contextmanager
-def projector(place: Place, folder: Path, *, core: int | None = None) -> Iterator[int]:
-    """Have the projector run, on any core unless told; yields its process id."""
+def projector(place: Place, folder: Path, *, core: int | None = None, **variables: str) -> Iterator[int]:
+    """Have the projector run, on any core unless told, with further variables; yields its process id."""
     log = projector_log(folder)
     program = [sys.executable, "-m", "projections.worker"]
-    with running(program, core=core, variables=place.projector(), log=log) as pid:
+    with running(program, core=core, variables=place.projector() | variables, log=log) as pid:
         yield pid
 
 

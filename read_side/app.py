@@ -40,6 +40,7 @@ from shared_kernel.monitor.looking import Version
 from shared_kernel.monitor.watching import Watch
 from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.observability.metrics import Metrics
+from shared_kernel.process import keep_for_good
 from shared_kernel.rate_limits.limiter import LocalShare
 from shared_kernel.rate_limits.settings import RateLimitSettings
 from shared_kernel.redis.multiplexed import MultiplexedRedis
@@ -253,6 +254,7 @@ def __getattr__(name: str) -> Application:
         settings = read_settings(ReadApiSettings, os.environ)
         configure_logging(level=settings.log_level, log_format=settings.log_format)
         built = create_app(settings)
+        keep_for_good()
         globals()["app"] = built
         return built
     raise AttributeError(name)

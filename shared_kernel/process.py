@@ -1,6 +1,7 @@
-"""What a process of ours asks of the kernel it runs on: to end when its parent does."""
+"""What a process of ours asks of the kernel, and of Python: to end with its parent, and not to be looked through."""
 
 import ctypes
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -32,3 +33,13 @@ def die_with_parent(*, parent_pid: int, death_signal: signal.Signals = signal.SI
         raise OSError(code, os.strerror(code))
     if os.getppid() != parent_pid:
         os.kill(os.getpid(), death_signal)
+
+
+def keep_for_good() -> None:
+    """What this process holds now it holds as long as it lives: cycles are no longer looked for there.
+
+    Call it once everything is imported and built. Each look through some hundred thousand classes, functions and routes
+    stops the process for fifty milliseconds, and comes about every few thousand requests.
+    """
+    gc.collect()
+    gc.freeze()

@@ -28,6 +28,7 @@ from shared_kernel.http.health import Check, Health
 from shared_kernel.identifiers import new_id
 from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.observability.metrics import Metrics
+from shared_kernel.process import keep_for_good
 from shared_kernel.rate_limits.limiter import LocalShare, RateLimiter
 from shared_kernel.rate_limits.settings import RateLimitSettings
 from shared_kernel.redis.multiplexed import MultiplexedRedis
@@ -242,6 +243,7 @@ def __getattr__(name: str) -> Application:
         settings = read_settings(WriteApiSettings, os.environ)
         configure_logging(level=settings.log_level, log_format=settings.log_format)
         built = create_app(settings)
+        keep_for_good()
         globals()["app"] = built
         return built
     raise AttributeError(name)

@@ -14,7 +14,7 @@ from granian.server.embed import Server
 
 from operations.gateway import Gateway, GatewaySettings, create_gateway
 from shared_kernel.observability.logging import LogFormat, configure_logging
-from shared_kernel.process import die_with_parent
+from shared_kernel.process import die_with_parent, keep_for_good
 from shared_kernel.settings import read_settings
 
 _DRAIN_SECONDS = 0.3
@@ -51,6 +51,7 @@ async def serve(settings: ApiProcessSettings) -> None:
         backlog=_BACKLOG,
         log_enabled=False,
     )
+    keep_for_good()
     loop = asyncio.get_running_loop()
     stopping: set[asyncio.Task[None]] = set()
 

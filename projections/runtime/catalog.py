@@ -95,8 +95,13 @@ async def begin_build(connection: Connection, subject: Subject) -> int:
 
 
 async def attach_build(connection: Connection, name: str, version: int, build: int) -> None:
-    """Protect, index and analyse what was loaded, and let it be seen; doing it again changes nothing."""
-    await connection.execute(f"SET LOCAL statement_timeout = '{_ATTACH_SECONDS}s'")
+    """Protect, index and analyse what was loaded, and let it be seen; doing it again changes nothing.
+
+    Indexes are built by one process: several would take all the cores from live batches.
+    """
+    await connection.execute(
+        f"SET LOCAL statement_timeout = '{_ATTACH_SECONDS}s'; SET LOCAL max_parallel_maintenance_workers = 0"
+    )
     await connection.execute(
         "SELECT projection.attach_build($1, $2, $3)", name, version, build, timeout=_ATTACH_SECONDS
     )

@@ -30,9 +30,7 @@ SWEEP_SECONDS = 1.0
 _LANES = 2
 """Backlogs under way at once: while PostgreSQL works for one, the other is folded; more would only queue."""
 _LANES_BESIDE_OTHERS = 1
-"""And while others have news, that one rests after each batch for as long as it took: half the time is theirs."""
-_LONGEST_REST_BESIDE_OTHERS_SECONDS = 0.5
-"""A batch that hung for longer did so without working: nobody is owed that time."""
+"""And while others have news, that one rests after each batch."""
 _REST_SECONDS = 0.5
 """How long a tenant whose batch failed lets the others go first."""
 _STOP_SECONDS = 1.0
@@ -133,6 +131,8 @@ class LiveRounds:
             log.warning("log_not_looked_at", error=type(error).__name__)
             await asyncio.sleep(_REST_SECONDS)
             return False
+        if self._is_stopping:  # told to while it looked: what begins now would outlive the one who waits for it
+            return False
         shards = self._standing_ready()
         lanes = _LANES_BESIDE_OTHERS if self._rounds.gives_way() else _LANES
         chosen = self._rounds.choose(shards.values(), backlogs=lanes - len(self._lanes))
@@ -153,6 +153,9 @@ class LiveRounds:
         self._with_news.clear()
         if due:
             await self._rounds.look(due)
+        if doubtful := [shard.number for shard in due if shard.is_doubtful]:
+            self._with_news.update(doubtful)
+            self._wake.set()
 
     def _standing_ready(self) -> dict[int, Shard]:
         """The shards that may be served, another one first each time."""
@@ -169,20 +172,19 @@ class LiveRounds:
     async def _run_lane(self, shards: dict[int, Shard], turn: Turn) -> None:
         started = time.monotonic()
         try:
-            await self._take(shards, [turn])
+            await self._take(shards, [turn], is_alone=True)
             await self._tell()
-            if self._rounds.gives_way():
-                await asyncio.sleep(min(time.monotonic() - started, _LONGEST_REST_BESIDE_OTHERS_SECONDS))
+            await asyncio.sleep(self._rounds.rest_seconds(time.monotonic() - started))
         finally:
             task = asyncio.current_task()
             assert task is not None
             self._lanes.discard(task)
             self._wake.set()
 
-    async def _take(self, shards: dict[int, Shard], turns: Sequence[Turn]) -> None:
+    async def _take(self, shards: dict[int, Shard], turns: Sequence[Turn], *, is_alone: bool = False) -> None:
         """Take these turns; if that fails, in halves, down to the tenant that it fails for."""
         try:
-            await self._rounds.take(shards, turns)
+            await self._rounds.take(shards, turns, is_alone=is_alone)
         except CheckpointMovedError:
             self._forget(shards, turns)
         except LeaseLostError:

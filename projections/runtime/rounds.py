@@ -16,6 +16,7 @@ from projections.runtime.fault_points import FaultPoint
 from projections.runtime.folding import read_events
 from projections.runtime.parts import DrainParts
 from projections.runtime.shard import Shard, load
+from projections.runtime.slices import Slices
 from projections.runtime.tracing import log_projected
 from projections.runtime.turns import Round, Turn
 from shared_kernel.database.transactions import lent
@@ -27,9 +28,8 @@ _FIRST_BUDGET, _MIN_BUDGET, _MAX_BUDGET = 200, 16, 1_000
 """Events one tenant may have folded in a round; moves between these so that a batch takes about half a second."""
 _SLOW_BUDGET = 100
 """A slow machine takes it no lower, only failures do: small backlogs, each alone, would make it slower still."""
-_BUDGET_BESIDE_OTHERS, _BACKLOG_BESIDE_OTHERS = 200, 60
-"""Events of one tenant in a round while others have news: these wait for the one thread as long as folding them takes,
-some twenty milliseconds."""
+_BUDGET_BESIDE_OTHERS = 200
+"""Events of one tenant in a round while others have news, who wait as long as folding these takes."""
 _OTHERS_SECONDS = 1.0
 """How long ago others had news, for them to be expected again."""
 _LOADED_TOGETHER = 500
@@ -57,6 +57,7 @@ class Rounds:
         self._budget = _FIRST_BUDGET
         self._had_news: dict[UUID, float] = {}
         self._backlogs = 0
+        self._slices = Slices()
 
     def gives_way(self) -> bool:
         """Whether backlogs leave time to tenants that had news just now: not where most are behind, as after an outage.
@@ -85,36 +86,46 @@ class Rounds:
     def choose(self, shards: Iterable[Shard], *, backlogs: int = 1) -> Round:
         """Whose turn it is."""
         if self.gives_way():
-            budget, alone = min(self._budget, _BUDGET_BESIDE_OTHERS), min(self._budget, _BACKLOG_BESIDE_OTHERS)
+            budget, alone = min(self._budget, _BUDGET_BESIDE_OTHERS), min(self._budget, self._slices.events)
         else:
             budget = alone = self._budget
         chosen = Round(budget=budget, backlogs=backlogs, alone=alone)
         for shard in shards:
             shard.tenants.offer(shard.heads, chosen)
         now = time.monotonic()
-        self._backlogs = chosen.backlogged
+        self._backlogs = len(chosen.backlogged)
+        self._slices.note_behind(chosen.backlogged)
         self._had_news = {tenant: at for tenant, at in self._had_news.items() if at > now - _OTHERS_SECONDS}
         self._had_news |= {turn.tenant_id: now for turn in chosen.together}
         return chosen
 
-    async def take(self, shards: Mapping[int, Shard], turns: Sequence[Turn]) -> bool:
+    async def take(self, shards: Mapping[int, Shard], turns: Sequence[Turn], *, is_alone: bool = False) -> bool:
         """Take these tenants' turns, in one transaction; whether anything was projected.
+
+        Args:
+            shards: theirs.
+            turns: of several a little behind, or one backlog's.
+            is_alone: it is a backlog's.
 
         Raises: what `project` raises; tenants of shards that are lost or stand elsewhere are seen to.
         """
         for turn in turns:
             shards[shard_of(turn.tenant_id)].tenants.take_in_hand(turn)
         try:
-            return await self._take(shards, turns)
+            return await self._take(shards, turns, is_alone=is_alone)
         finally:
             for turn in turns:
                 shards[shard_of(turn.tenant_id)].tenants.put_down(turn)
+
+    def rest_seconds(self, took_seconds: float) -> float:
+        """How long a backlog whose batch took so long leaves the others to themselves."""
+        return self._slices.rest_seconds(took_seconds) if self.gives_way() else 0.0
 
     def shrink(self) -> None:
         """A batch failed: it may have been too large for its timeout."""
         self._budget = max(_MIN_BUDGET, self._budget // _FAILURE_SHRINKS_BY)
 
-    async def _take(self, shards: Mapping[int, Shard], turns: Sequence[Turn]) -> bool:
+    async def _take(self, shards: Mapping[int, Shard], turns: Sequence[Turn], *, is_alone: bool) -> bool:
         stored = await self._fetch(shards, turns)
         self._parts.reach(FaultPoint.FETCH)
         started = time.monotonic()
@@ -125,7 +136,7 @@ class Rounds:
         concerned = {shard_of(tenant) for tenant in events}
         batch = Batch(leases=tuple(shards[number].lease for number in concerned), checkpoints=moving, events=events)
         result = await self._project(batch)
-        self._pace(events=result.events, seconds=time.monotonic() - started)
+        self._pace(events=result.events, seconds=time.monotonic() - started, is_alone=is_alone)
         await asyncio.gather(*(_settle(shards[number], number, batch, result) for number in concerned))
         log_projected(run for tenant, run in events.items() if tenant not in result.left_out)
         return True
@@ -145,8 +156,10 @@ class Rounds:
                         shards[shard_of(turn.tenant_id)].tenants.rest(turn.tenant_id, seconds=_UNREADABLE_REST_SECONDS)
                 return stored
 
-    def _pace(self, *, events: int, seconds: float) -> None:
+    def _pace(self, *, events: int, seconds: float, is_alone: bool) -> None:
         self._parts.progress.note_batch(events=events, seconds=seconds)
+        if is_alone and self.gives_way():
+            self._slices.note_batch(events=events, seconds=seconds)
         if seconds > _LONG_BATCH_SECONDS:
             self._budget = max(min(self._budget, _SLOW_BUDGET), self._budget // 2)
         elif seconds < _SHORT_BATCH_SECONDS:

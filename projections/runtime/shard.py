@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 import structlog
@@ -11,7 +11,7 @@ from projections.runtime import checkpoints as checkpoint_rows
 from projections.runtime import parking
 from projections.runtime.batch import CachedRow
 from projections.runtime.cache import TenantCache
-from projections.runtime.checkpoints import Checkpoint
+from projections.runtime.checkpoints import Checkpoint, CheckpointId
 from projections.runtime.fault_points import FaultPoint
 from projections.runtime.leases import Lease
 from projections.runtime.parts import DrainParts
@@ -19,6 +19,9 @@ from projections.runtime.turns import ShardTenants
 from shared_kernel.database.transactions import transaction
 from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
 from shared_kernel.views import WHOLE_TENANT
+
+_DOUBTFUL_AT_A_TIME = 2
+"""Of a shard's tenants that have no turn; a round of all shards waits some milliseconds for them."""
 
 log = structlog.get_logger()
 
@@ -46,6 +49,7 @@ class Shard:
         self._is_cache_away = False
         self._has_looked = False
         self._news_heard = parts.news.count
+        self._doubtful: set[UUID] = set()
 
     @property
     def number(self) -> int:
@@ -58,13 +62,33 @@ class Shard:
         return self._has_looked and not self.tenants.is_behind(self.heads)
 
     def note_heads(self, heads: Mapping[UUID, int]) -> list[UUID]:
-        """How far logs go; whom to load: those not seen before, and all of them when operators changed any."""
+        """How far logs go; whom to load: those not seen before, and of those that operators may have changed the next.
+
+        What is known of the others serves until it is their turn: where it is wrong, a batch changes nothing, and says
+        so. All at once would hold up a round of hundreds of stores for what concerns one.
+        """
         if self._news_heard != self._parts.news.count:
             self._news_heard = self._parts.news.count
-            self.tenants.forget(self.tenants.ids())
+            self._doubtful.update(self.tenants.ids())
         self._has_looked = True
         self.heads.update(heads)
-        return self.tenants.unknown(self.heads)
+        return self.tenants.unknown(self.heads) + (self._next_doubtful() if self._doubtful else [])
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether there are tenants left that operators may have changed, and of which no batch is under way."""
+        return not self._doubtful <= self.tenants.in_hand
+
+    def _next_doubtful(self) -> list[UUID]:
+        """Those about to have a turn, and a few others; none of which a batch is under way."""
+        free = [tenant for tenant in self._doubtful if tenant not in self.tenants.in_hand]
+        due = [tenant for tenant in free if self.tenants.lags(tenant, self.heads.get(tenant, 0))]
+        return due + [tenant for tenant in free if tenant not in due][:_DOUBTFUL_AT_A_TIME]
+
+    def put(self, tenants: Collection[UUID], found: Iterable[Checkpoint], *, blocked: Iterable[CheckpointId]) -> None:
+        """What was just loaded of these tenants replaces what was known."""
+        self._doubtful.difference_update(tenants)
+        self.tenants.put(found, blocked=blocked)
 
     async def load(self, tenants: Sequence[UUID]) -> None:
         """Have these tenants' checkpoints as they stand, begun if they were not."""
@@ -105,10 +129,7 @@ class Shard:
 
 
 async def load(parts: DrainParts, wanted: Mapping[Shard, Sequence[UUID]]) -> None:
-    """Have these tenants' checkpoints as they stand, begun if they were not: of all shards in one transaction.
-
-    A rebuild has every shard look again several times, and a round waits for that.
-    """
+    """Have these tenants' checkpoints as they stand, begun if they were not: of all shards in one transaction."""
     tenants = [tenant for its in wanted.values() for tenant in its]
     async with transaction(parts.read_pool, tenant_id=None) as connection:
         await checkpoint_rows.enrol(connection, parts.catalog, tenants)
@@ -122,6 +143,6 @@ async def load(parts: DrainParts, wanted: Mapping[Shard, Sequence[UUID]]) -> Non
     blocked = [one.checkpoint_id for one in parked if one.key == WHOLE_TENANT]
     for shard, its in wanted.items():
         own = set(its)
-        shard.tenants.put(
-            (one for tenant in its for one in found[tenant]), blocked=[one for one in blocked if one[0] in own]
+        shard.put(
+            own, (one for tenant in its for one in found[tenant]), blocked=[one for one in blocked if one[0] in own]
         )

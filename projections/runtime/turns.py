@@ -121,6 +121,15 @@ class ShardTenants:
         self._in_hand.difference_update(one.id for one in turn.checkpoints)
 
     @property
+    def in_hand(self) -> set[UUID]:
+        """The tenants of which a batch is under way."""
+        return {one[0] for one in self._in_hand}
+
+    def lags(self, tenant_id: UUID, head: int) -> bool:
+        """Whether there is anything of this tenant left to fold."""
+        return tenant_id not in self._tenants or self._tenants[tenant_id].lowest < head
+
+    @property
     def are_in_hand(self) -> bool:
         """Whether any batch is under way."""
         return bool(self._in_hand)
@@ -140,10 +149,7 @@ class ShardTenants:
 
     def is_behind(self, heads: Mapping[UUID, int]) -> bool:
         """Whether there is anything left to fold, up to these heads."""
-        return any(
-            tenant_id not in self._tenants or self._tenants[tenant_id].lowest < head
-            for tenant_id, head in heads.items()
-        )
+        return any(self.lags(tenant_id, head) for tenant_id, head in heads.items())
 
     def offer(self, heads: Mapping[UUID, int], round_: "Round") -> None:
         """Offer those who may have a turn, the longest unserved first; the served then stand at the end."""
@@ -178,14 +184,14 @@ class Round:
         together: who share a transaction.
         alone: who have one of their own.
         served: whose turns these are.
-        backlogged: how many tenants were further behind than the budget.
+        backlogged: which tenants were further behind than the budget, and by how many events, in hand or not.
     """
 
     def __init__(self, *, budget: int, backlogs: int, alone: int | None = None) -> None:
         self.together: list[Turn] = []
         self.alone: list[Turn] = []
         self.served: set[UUID] = set()
-        self.backlogged = 0
+        self.backlogged: dict[UUID, int] = {}
         self._budget = budget
         self._alone = budget if alone is None else alone
         self._room = EVENTS_TOGETHER
@@ -199,6 +205,8 @@ class Round:
             head: how far its log goes.
             is_free: whether no batch of a level is under way.
         """
+        if levels and head - levels[-1][0] >= self._budget:
+            self.backlogged[tenant_id] = head - levels[-1][0]
         if levels and levels[-1][0] < head and is_free(levels[-1]):
             self._offer_front(tenant_id, levels[-1], head)
         if len(levels) > 1 and self._behind_left and is_free(levels[0]):
@@ -210,7 +218,6 @@ class Round:
         at, front = level
         lag = head - at
         if lag >= self._budget:
-            self.backlogged += 1
             if self._backlogs_left:
                 self._backlogs_left -= 1
                 self.alone.append(self._turn(tenant_id, front, at, limit=self._alone))

@@ -15,7 +15,7 @@ from shared_kernel.database.pool import Connection
 from shared_kernel.events.envelope import Event, Metadata, Recorded
 from shared_kernel.events.registry import decode_payload
 from shared_kernel.log.archive.errors import LogBrokenError
-from shared_kernel.log.archive.reading import end_of_archive, read_archived, read_archived_positions
+from shared_kernel.log.archive.reading import read_archived, read_archived_positions
 from shared_kernel.log.stored import StoredEvent, Want
 
 __all__ = ["Head", "StoredEvent", "Want", "decode", "fetch", "fetch_positions", "fetch_types", "heads"]
@@ -52,6 +52,19 @@ SELECT {_COLUMNS} FROM log.event e
 WHERE e.tenant_id = $1 AND e.position > $2 AND e.position <= $3 AND e.type = ANY($5::text[])
 ORDER BY e.position LIMIT $4
 """  # noqa: S608 - a constant of this module, no input
+# Counted in the primary key's index, beside rows of which every one was looked at for its type.
+_WHOLE = """
+SELECT (SELECT coalesce(max(a.to_position), 0) FROM log.archive a
+        WHERE a.tenant_id = $1 AND a.removed_at IS NOT NULL) AS archived,
+    (SELECT count(*) FROM log.event e WHERE e.tenant_id = $1 AND e.position > $2 AND e.position <= b.reached) AS stored,
+    b.reached - $2 AS due
+FROM (SELECT least($3, coalesce((SELECT h.position FROM log.tenant_head h WHERE h.tenant_id = $1), 0)) AS reached) b
+"""
+_FIRST_MISSING = """
+SELECT coalesce(min(e.due) FILTER (WHERE e.position <> e.due), $2 + count(*) + 1) FROM (
+    SELECT position, $2 + row_number() OVER (ORDER BY position) AS due FROM log.event
+    WHERE tenant_id = $1 AND position > $2 AND position <= $3) e
+"""
 _FETCH_POSITIONS = f"""
 SELECT {_COLUMNS} FROM log.event e WHERE e.tenant_id = $1 AND e.position = ANY($2::bigint[]) ORDER BY e.position
 """  # noqa: S608 - a constant of this module, no input
@@ -88,10 +101,11 @@ async def fetch(connection: Connection, wants: Sequence[Want]) -> list[StoredEve
 
 
 async def fetch_types(connection: Connection, want: Want, types: Sequence[str]) -> list[StoredEvent]:
-    """What the want asks for, of these event types only.
+    """What the want asks for, of these event types only, none of them from behind a gap.
 
     Raises:
         ArchiveUnreadableError: some of it is in an archive file that is missing or wrong.
+        LogBrokenError: some event, of whatever type, is nowhere.
     """
     events: list[StoredEvent] = []
     after = want.after
@@ -99,7 +113,7 @@ async def fetch_types(connection: Connection, want: Want, types: Sequence[str]) 
         rest = msgspec.structs.replace(want, after=after, limit=want.limit - len(events))
         rows = await _types_from_table(connection, rest, types)
         # Asked after the rows: what had left the table when they were read is in the archive now.
-        if await end_of_archive(connection, want.tenant_id) <= after:
+        if not await _reaches_into_archive(connection, rest, rows):
             return events + rows
         part = await read_archived(connection, rest, types=types)
         events += part.events
@@ -169,6 +183,22 @@ async def _types_from_table(connection: Connection, want: Want, types: Sequence[
     until = _NO_BOUND if want.until is None else want.until
     rows = await connection.fetch(_FETCH_TYPES, want.tenant_id, want.after, until, want.limit, list(types))
     return [StoredEvent(**dict(row)) for row in rows]
+
+
+async def _reaches_into_archive(connection: Connection, want: Want, rows: Sequence[StoredEvent]) -> bool:
+    """Whether some of what the want passed over on the way to its rows is in the archive.
+
+    Raises:
+        LogBrokenError: none of it is, and the table has gaps there.
+    """
+    until = _NO_BOUND if want.until is None else want.until
+    reached = rows[-1].position if len(rows) == want.limit and rows else until
+    found = await connection.fetchrow(_WHOLE, want.tenant_id, want.after, reached)
+    if found["archived"] > want.after:
+        return True
+    if found["stored"] < found["due"]:
+        raise LogBrokenError(await connection.fetchval(_FIRST_MISSING, want.tenant_id, want.after, reached))
+    return False
 
 
 def _begins_in_archive(want: Want, rows: Sequence[StoredEvent]) -> bool:

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from shared_kernel.log.archive.errors import UNREADABLE
 from shared_kernel.log.reader import heads
 from shared_kernel.subscription.failures import CheckpointMovedError, LeaseLostError, is_database_failure
 from shared_kernel.subscription.leases import Lease, LeaseTimes
@@ -26,6 +27,8 @@ SWEEP_SECONDS = 1.0
 _UPKEEP_SECONDS = 0.5
 _RETRIES_AT_A_TIME = 20
 _MAX_BACKOFF_SECONDS = 5.0
+_UNREADABLE_REST_SECONDS = 5.0
+"""Somebody has to put a file back, or to restore a backup."""
 
 log = structlog.get_logger()
 
@@ -52,6 +55,7 @@ class _Following:
         self.reaction = reaction
         self.checkpoint = checkpoint
         self.scanned = checkpoint.position
+        self.rests_until = 0.0
 
 
 class ShardDrain:
@@ -144,8 +148,9 @@ class ShardDrain:
 
     async def _round(self) -> bool:
         """A turn for everyone who is behind, each store and reaction beside the others; whether anyone was."""
-        known = await self._heads()
-        behind = [one for one in self._following.values() if one.scanned < known[one.checkpoint.tenant_id]]
+        known, now = await self._heads(), time.monotonic()
+        awake = [one for one in self._following.values() if one.rests_until <= now]
+        behind = [one for one in awake if one.scanned < known[one.checkpoint.tenant_id]]
         if self._is_careful:
             for one in behind:
                 await self._turn(one, known[one.checkpoint.tenant_id])
@@ -157,10 +162,15 @@ class ShardDrain:
         return bool(behind)
 
     async def _turn(self, one: _Following, head: int) -> None:
-        async with self._parts.turns:
-            taken: Taken = await self._turns.take(
-                one.reaction, one.checkpoint, scanned=one.scanned, head=head, careful=self._is_careful
-            )
+        try:
+            async with self._parts.turns:
+                taken: Taken = await self._turns.take(
+                    one.reaction, one.checkpoint, scanned=one.scanned, head=head, careful=self._is_careful
+                )
+        except UNREADABLE as error:  # of one store: it rests, and holds up nobody else
+            log.warning("log_unreadable", tenant=str(one.checkpoint.tenant_id), error=str(error))
+            one.rests_until = time.monotonic() + _UNREADABLE_REST_SECONDS
+            return
         one.checkpoint, one.scanned = taken.checkpoint, taken.scanned
         if taken.events:
             self._parts.progress.note_events(one.reaction.name, taken.events)

@@ -15,8 +15,6 @@ from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.process import die_with_parent
 from shared_kernel.settings import read_settings
 
-_NICENESS = 15
-"""Live projection goes first wherever the two want the same core."""
 _STATEMENT_SECONDS = 60.0
 _POOL_SIZE = 2
 _LOST_IS_REPEATED = {"synchronous_commit": "off"}
@@ -62,7 +60,6 @@ def main() -> None:
     """The process's entry."""
     settings = read_settings(LoaderSettings, os.environ)
     die_with_parent(parent_pid=settings.parent_pid)
-    os.nice(_NICENESS)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     # Rows and events hold no cycles, and a hundred thousand of them are looked through again and again for some:
     # three quarters of the time that decoding takes.

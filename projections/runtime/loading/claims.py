@@ -55,17 +55,19 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Renewed(msgspec.Struct, frozen=True, kw_only=True):
-    """How many builds the claim still holds, and how many claims there are."""
+    """How many builds the claim still holds, how many claims there are, and what grows with every live batch."""
 
     held: int
     claims: int
+    live_revisions: int
 
 
 _WANTED = """
 (l.name, l.version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
     AND l.claimed_until < clock_timestamp() AND l.name NOT IN (SELECT p.name FROM projection.pause p)
 """
-_WAITING = f"SELECT EXISTS (SELECT FROM projection.load l WHERE {_WANTED})"  # noqa: S608 - a constant of this module
+# What is locked is being written, however long that takes: nobody need be started for it.
+_WAITING = f"SELECT 1 FROM projection.load l WHERE {_WANTED} LIMIT 1 FOR KEY SHARE SKIP LOCKED"  # noqa: S608 - the same
 # The longest first, so that at the end nobody waits for one who has just begun a long one.
 _CLAIM = f"""
 WITH picked AS (
@@ -82,14 +84,16 @@ SELECT c.tenant_id, c.name, c.version, c.build, c.part, c.parts, c.until, c.as_o
 FROM claimed c JOIN projection.request r
     ON (r.kind, r.state, r.name, r.version, r.to_build) = ('rebuild', 'running', c.name, c.version, c.build)
 """  # noqa: S608 - a constant of this module
-_RENEW = """
+_LIVE_REVISIONS = "SELECT coalesce(sum(revision), 0)::bigint FROM projection.checkpoint WHERE mode = 'live'"
+_RENEW = f"""
 WITH held AS (
     UPDATE projection.load SET claimed_until = clock_timestamp() + make_interval(secs => $2)
     WHERE claim = $1 RETURNING 1
 ), counted AS (UPDATE projection.request SET events = events + $4 WHERE id = ANY($3::uuid[]))
 SELECT (SELECT count(*) FROM held) AS held,
-    (SELECT count(DISTINCT claim) FROM projection.load WHERE claimed_until > clock_timestamp()) AS claims
-"""
+    (SELECT count(DISTINCT claim) FROM projection.load WHERE claimed_until > clock_timestamp()) AS claims,
+    ({_LIVE_REVISIONS}) AS live_revisions
+"""  # noqa: S608 - a constant of this module
 _HOLDS = """
 SELECT 1 FROM projection.load
 WHERE claim = $1 AND (tenant_id, name, version, build, part, parts) = ($2, $3, $4, $5, $6, $7) FOR UPDATE
@@ -119,8 +123,7 @@ WHERE (tenant_id, name, version, build) = ($1, $2, $3, $4)
 
 async def is_waiting(connection: Connection, catalog: Catalog) -> bool:
     """Whether there is something that nobody loads."""
-    found: bool = await connection.fetchval(_WAITING, *_labels(catalog))
-    return found
+    return await connection.fetchval(_WAITING, *_labels(catalog)) is not None
 
 
 async def claim(connection: Connection, catalog: Catalog, claim_id: UUID) -> list[Load]:
@@ -133,6 +136,12 @@ async def renew(connection: Connection, claim_id: UUID, requests: Sequence[UUID]
     """Hold on to what is claimed, and count what was folded."""
     row = await connection.fetchrow(_RENEW, claim_id, CLAIM_SECONDS, list(requests), events)
     return Renewed(**dict(row))
+
+
+async def live_revisions(connection: Connection) -> int:
+    """What grows with every live batch."""
+    found: int = await connection.fetchval(_LIVE_REVISIONS)
+    return found
 
 
 async def holds(connection: Connection, claim_id: UUID, load: Load) -> bool:

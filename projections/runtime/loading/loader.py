@@ -16,6 +16,7 @@ from projections.runtime.fault_points import FaultPoint, Reach, carry_on
 from projections.runtime.key_parts import KeyPart
 from projections.runtime.loading import claims
 from projections.runtime.loading.claims import MAX_ATTEMPTS, End, Load
+from projections.runtime.loading.courtesy import Courtesy
 from projections.runtime.loading.filling import Filling
 from projections.runtime.loading.writing import ClaimLostError, give_up, write
 from projections.runtime.skipping import skips_of
@@ -27,6 +28,8 @@ from shared_kernel.log.reader import StoredEvent, Want, decode, fetch_types, hea
 
 _EVENTS_PER_FETCH = 4_000
 """Some ten megabytes of them."""
+_EVENTS_PER_FETCH_BESIDE_OTHERS = 500
+"""Some ten milliseconds of PostgreSQL's."""
 _FEWEST_PER_FETCH = 50
 MAX_HELD_ROWS = 150_000
 """Half a gigabyte at the very worst, of the largest rows there are."""
@@ -39,6 +42,13 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True):
     load: Load
     filling: Filling
     end: End
+
+
+class _Fetched(msgspec.Struct, frozen=True, kw_only=True):
+    """Events, and up to where there are no more of their types."""
+
+    events: list[StoredEvent]
+    reached: int
 
 
 class Loader:
@@ -58,6 +68,7 @@ class Loader:
         self._catalog = catalog
         self._reach = reach
         self._max_held_rows = max_held_rows
+        self._courtesy = Courtesy()
 
     async def load_one(self) -> bool:
         """Claim something and load it; False where nothing waits.
@@ -84,11 +95,20 @@ class Loader:
 
     async def _load(self, claim_id: UUID, loads: Sequence[Load]) -> None:
         parts = await self._parts(loads)
-        run = _Run(self._log_pool, self._read_pool, claim_id, parts, max_held_rows=self._max_held_rows)
+        run = _Run(
+            self._log_pool,
+            self._read_pool,
+            claim_id,
+            parts,
+            courtesy=self._courtesy,
+            max_held_rows=self._max_held_rows,
+        )
         left = await run.fold()
         self._reach(FaultPoint.FOLD)
         for part in parts:
-            await write(self._read_pool, claim_id, part.load, part.filling, end=part.end, left=left)
+            await write(
+                self._read_pool, claim_id, part.load, part.filling, end=part.end, left=left, courtesy=self._courtesy
+            )
             self._reach(FaultPoint.COMMIT)
 
     async def _parts(self, loads: Sequence[Load]) -> list[_Part]:
@@ -112,12 +132,20 @@ class _Run:
     """Reading one tenant's log once, for all builds of one claim."""
 
     def __init__(
-        self, log_pool: Pool, read_pool: Pool, claim_id: UUID, parts: Sequence[_Part], *, max_held_rows: int
+        self,
+        log_pool: Pool,
+        read_pool: Pool,
+        claim_id: UUID,
+        parts: Sequence[_Part],
+        *,
+        courtesy: Courtesy,
+        max_held_rows: int,
     ) -> None:
         self._log_pool = log_pool
         self._read_pool = read_pool
         self._claim_id = claim_id
         self._parts = parts
+        self._courtesy = courtesy
         self._max_held_rows = max_held_rows
         self._rate = min((part.load.rate for part in parts if part.load.rate), default=0)
         self._claims = 1
@@ -139,15 +167,15 @@ class _Run:
         try:
             while after < until:
                 started = time.monotonic()
-                stored = await following
-                reached = stored[-1].position if len(stored) == self._limit() else until
+                fetched = await following
                 # The next events are on their way while these are folded.
-                following = asyncio.create_task(self._fetch(reached, until))
+                following = asyncio.create_task(self._fetch(fetched.reached, until))
                 await asyncio.sleep(0)
-                self._take(stored)
-                await self._count(reached - after, started)
-                after = reached
+                self._take(fetched.events)
+                await self._count(fetched.reached - after, started)
+                after = fetched.reached
                 left += self._bound()
+                await self._courtesy.rest()
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
@@ -155,17 +183,18 @@ class _Run:
         return left
 
     def _limit(self) -> int:
-        if not self._rate:
-            return _EVENTS_PER_FETCH
-        return max(_FEWEST_PER_FETCH, min(_EVENTS_PER_FETCH, self._rate // 4))
+        most = _EVENTS_PER_FETCH_BESIDE_OTHERS if self._courtesy.gives_way else _EVENTS_PER_FETCH
+        return max(_FEWEST_PER_FETCH, min(most, self._rate // 4)) if self._rate else most
 
-    async def _fetch(self, after: int, until: int) -> list[StoredEvent]:
+    async def _fetch(self, after: int, until: int) -> _Fetched:
         if after >= until:
-            return []
-        want = Want(tenant_id=self._parts[0].load.tenant_id, after=after, until=until, limit=self._limit())
+            return _Fetched(events=[], reached=until)
+        limit = self._limit()
+        want = Want(tenant_id=self._parts[0].load.tenant_id, after=after, until=until, limit=limit)
         # No transaction: a file of the archive may take longer to come than one may be left idle.
         async with lent(self._log_pool) as connection:
-            return await fetch_types(connection, want, self._types)
+            events = await fetch_types(connection, want, self._types)
+        return _Fetched(events=events, reached=events[-1].position if len(events) == limit else until)
 
     def _take(self, stored: Sequence[StoredEvent]) -> None:
         for one in stored:
@@ -204,5 +233,6 @@ class _Run:
             await connection.execute("COMMIT")
         self._uncounted %= share
         self._claims = max(1, renewed.claims)
+        self._courtesy.note(renewed.live_revisions)
         if renewed.held < len(self._parts):
             raise ClaimLostError

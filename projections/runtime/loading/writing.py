@@ -1,6 +1,7 @@
 """Putting what was folded into a build that nobody reads yet, with its checkpoint, under a claim."""
 
 from collections.abc import Sequence
+from itertools import islice
 from uuid import UUID
 
 import structlog
@@ -13,12 +14,15 @@ from projections.runtime.errors import REFUSALS
 from projections.runtime.key_parts import KeyPart
 from projections.runtime.loading import claims
 from projections.runtime.loading.claims import End, Load
+from projections.runtime.loading.courtesy import Courtesy
 from projections.runtime.loading.filling import Filling
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 
 _WRITE_SECONDS = 300
 """For all that one loader holds in memory, on a slow disk."""
+_ROWS_AT_A_TIME, _ROWS_BESIDE_OTHERS = 20_000, 1_000
+"""Of a COPY: whoever commits next waits until what it wrote is on the disk."""
 _TIMEOUTS = f"SET LOCAL statement_timeout = '{_WRITE_SECONDS}s'"
 
 log = structlog.get_logger()
@@ -36,6 +40,7 @@ async def write(
     *,
     end: End,
     left: Sequence[KeyPart],
+    courtesy: Courtesy,
 ) -> None:
     """Write a build's rows, or leave them to ordinary batches where the database will not have them.
 
@@ -44,6 +49,7 @@ async def write(
         filling: what the log came to.
         end: up to where it was folded, unless it stopped.
         left: parts of the keys that remain to be loaded.
+        courtesy: how much time live projection is left meanwhile.
 
     Raises:
         ClaimLostError: nothing was written.
@@ -56,7 +62,7 @@ async def write(
         _check_bodies(filling)
         async with transaction(pool, tenant_id=None, preamble=_TIMEOUTS) as connection:
             await _lock(connection, claim_id, load)
-            await _copy(connection, load, filling)
+            await _copy(connection, load, filling, courtesy)
             await _park(connection, load, filling)
             await claims.finish(connection, load)
             for part in left:
@@ -102,15 +108,20 @@ async def _lock(connection: Connection, claim_id: UUID, load: Load) -> None:
         raise ClaimLostError
 
 
-async def _copy(connection: Connection, load: Load, filling: Filling) -> None:
+async def _copy(connection: Connection, load: Load, filling: Filling, courtesy: Courtesy) -> None:
     codec = filling.subject.codec
-    await connection.copy_records_to_table(
-        codec.build_table(load.build),
-        schema_name="loading",
-        columns=codec.copied_columns,
-        records=codec.copied_records(load.build, load.tenant_id, filling.rows.values()),
-        timeout=_WRITE_SECONDS,
-    )
+    rows = iter(filling.rows.values())
+    while piece := list(islice(rows, _ROWS_BESIDE_OTHERS if courtesy.gives_way else _ROWS_AT_A_TIME)):
+        await connection.copy_records_to_table(
+            codec.build_table(load.build),
+            schema_name="loading",
+            columns=codec.copied_columns,
+            records=codec.copied_records(load.build, load.tenant_id, piece),
+            timeout=_WRITE_SECONDS,
+        )
+        if courtesy.is_old:
+            courtesy.note(await claims.live_revisions(connection))
+        await courtesy.rest()
 
 
 async def _park(connection: Connection, load: Load, filling: Filling) -> None:

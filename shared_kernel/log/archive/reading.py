@@ -21,9 +21,6 @@ _FILES_KEPT: Final = 8
 _FILES_AT_A_TIME: Final = 16
 
 _COLUMNS: Final = "tenant_id, from_position, to_position, uri, sha256"
-_END: Final = """
-SELECT coalesce(max(to_position), 0) FROM log.archive WHERE tenant_id = $1 AND removed_at IS NOT NULL
-"""
 _AFTER: Final = f"""
 SELECT {_COLUMNS} FROM log.archive
 WHERE tenant_id = $1 AND removed_at IS NOT NULL AND to_position > $2 AND from_position >= coalesce(
@@ -51,12 +48,6 @@ class ArchivedPart(msgspec.Struct, frozen=True, kw_only=True):
 
     events: list[StoredEvent]
     reached: int
-
-
-async def end_of_archive(connection: Connection, tenant_id: UUID) -> int:
-    """The last position that is in the archive alone; 0 where there is none."""
-    end: int = await connection.fetchval(_END, tenant_id)
-    return end
 
 
 async def read_archived(connection: Connection, want: Want, *, types: Collection[str] | None = None) -> ArchivedPart:

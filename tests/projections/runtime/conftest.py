@@ -14,3 +14,11 @@ async def read_admin(servers: Servers) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(servers.read_admin_url)
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+async def log_admin(servers: Servers) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the write database past row-level security."""
+    connection = await asyncpg.connect(servers.write_admin_url)
+    yield connection
+    await connection.close()

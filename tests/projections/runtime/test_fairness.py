@@ -10,6 +10,7 @@ from projections.runtime.batch import Batch, BatchResult
 from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.rounds import Rounds
 from projections.runtime.shard import Shard
+from projections.runtime.slices import FEWEST_EVENTS, Slices
 from projections.runtime.turns import EVENTS_TOGETHER
 from shared_kernel.log.partitions import shard_of
 from tests.builders.draining import parts_of
@@ -58,6 +59,41 @@ async def test_a_backlog_gives_way_to_those_who_have_news(servers: Servers, monk
         assert not rounds.gives_way()
         (after_an_outage,) = rounds.choose([shard]).alone
         assert after_an_outage.want.limit == alone.want.limit
+
+
+def test_a_batch_beside_others_is_as_long_as_it_may_take() -> None:
+    """However fast the machine is; and the others have as long again."""
+    slices = Slices()
+    for _ in range(50):
+        slices.note_batch(events=slices.events, seconds=1.0)
+    assert slices.events == FEWEST_EVENTS
+    for _ in range(50):
+        slices.note_batch(events=slices.events, seconds=0.0001)
+    assert slices.events > 100
+    assert slices.rest_seconds(0.01) == pytest.approx(0.01)
+    assert slices.rest_seconds(60.0) < 1
+
+
+def test_a_backlog_that_grows_all_the_same_takes_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it does not grow: a batch may be longer and its rest is shorter, for as long as that is needed."""
+    monkeypatch.setattr("projections.runtime.slices._LOOK_SECONDS", 0.0)
+    slices = Slices()
+    behind = 10_000
+    slices.note_behind({LARGE: behind})
+    for _ in range(10):
+        slices.note_behind({LARGE: behind, SMALL: 10**6})  # another one's coming is no growth
+    assert slices.rest_seconds(0.1) == pytest.approx(0.1)
+    for _ in range(10):
+        behind += 100
+        slices.note_behind({LARGE: behind})
+    assert slices.rest_seconds(0.1) < 0.001
+    for _ in range(30):
+        slices.note_batch(events=slices.events, seconds=0.2)
+    assert slices.events > FEWEST_EVENTS
+    for _ in range(100):
+        behind -= 10
+        slices.note_behind({LARGE: behind})
+    assert slices.rest_seconds(0.1) == pytest.approx(0.1)
 
 
 def at_the_beginning(store: UUID) -> Checkpoint:

@@ -15,9 +15,10 @@ from projections.runtime.errors import CheckpointMovedError, LeaseLostError
 from projections.runtime.fault_points import carry_on
 from projections.runtime.folding import read_events
 from shared_kernel.database.transactions import transaction
+from shared_kernel.events.orders import OrderPlaced
 from shared_kernel.log.archive.errors import LogBrokenError
 from shared_kernel.log.partitions import SHARDS, shard_of
-from shared_kernel.log.reader import StoredEvent, Want, fetch, fetch_positions
+from shared_kernel.log.reader import StoredEvent, Want, fetch, fetch_positions, fetch_types
 from tests.builders.log_rows import write_log
 from tests.builders.order_log import EMMA, PERSUASION, OrderLog, id_of, line
 from tests.builders.projecting import (
@@ -191,6 +192,12 @@ async def test_a_log_that_cannot_be_read_holds_up_its_own_store_alone(servers: S
                         await fetch(connection, [msgspec.structs.replace(want, after=after, limit=limit)])
                 with pytest.raises(LogBrokenError, match="event 3 is neither"):
                     await fetch_positions(connection, id_of("broken"), [1, 3])
+                placed = [OrderPlaced.__name__]
+                whole = await fetch_types(connection, msgspec.structs.replace(want, limit=2), placed)
+                assert [one.position for one in whole] == [1, 2]
+                for until, types in ((None, placed), (4, placed), (3, placed), (4, ["none"])):  # by type, by limit, not
+                    with pytest.raises(LogBrokenError, match="event 3 is neither"):
+                        await fetch_types(connection, msgspec.structs.replace(want, until=until), types)
             assert await positions() == [2, 2, 2, 2, 2]
     finally:
         await log_admin.close()

@@ -2,7 +2,9 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
+import asyncpg
 import pytest
 import redis
 
@@ -11,6 +13,8 @@ from projections.runtime.batch import Batch, project
 from projections.runtime.fault_points import FaultPoint, carry_on
 from projections.runtime.folding import read_events
 from projections.runtime.leases import Lease
+from projections.runtime.live import LiveRounds
+from projections.runtime.shard import Shard
 from projections.verification.looking_again import looks_again
 from projections.worker import run_projector
 from shared_kernel.database.transactions import transaction
@@ -18,6 +22,7 @@ from shared_kernel.log.partitions import shard_of
 from shared_kernel.log.reader import Want, fetch
 from shared_kernel.redis.keys import TenantKeys
 from shared_kernel.redis.state import decode_state
+from tests.builders.draining import parts_of
 from tests.builders.log_rows import write_log
 from tests.builders.order_log import EMMA, OrderLog, id_of, line
 from tests.builders.projecting import (
@@ -114,3 +119,27 @@ async def taken(runtime: Runtime) -> Lease | None:
         return await runtime.lease(shard_of(STORE))
     except KeyError:
         return None
+
+
+async def test_what_is_told_to_stop_while_it_looks_begins_nothing(
+    servers: Servers, log_admin: asyncpg.Connection
+) -> None:
+    """Rounds that stand before a log's head when they are to end take no turn once they see it."""
+    log = OrderLog(STORE)
+    log.place("a", [line(EMMA)], channel="web")
+    await write_log(servers.write_admin_url, log.events)
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'log.tenant_head'::regclass"
+    async with open_runtime(servers, (tally(),)) as runtime:
+        parts = parts_of(runtime)
+        live = LiveRounds(parts)
+        live.join(Shard(parts, await runtime.lease(shard_of(STORE))))
+        async with log_admin.transaction():
+            await log_admin.execute("LOCK TABLE log.tenant_head IN ACCESS EXCLUSIVE MODE")
+            rounds = asyncio.create_task(live.run())
+            await eventually(partial(log_admin.fetchval, waiting))
+            rounds.cancel()
+            await asyncio.sleep(0)  # it has been told
+        with suppress(asyncio.CancelledError):
+            await rounds
+        async with runtime.read_pool.acquire() as connection:
+            assert not await connection.fetch("SELECT 1 FROM projection.checkpoint WHERE position > 0")

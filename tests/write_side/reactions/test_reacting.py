@@ -101,6 +101,20 @@ async def test_a_poisoned_event_holds_nobody_up_and_is_retried(store: Store) -> 
         await eventually(parked, lambda rows: not rows)
 
 
+async def test_a_log_that_cannot_be_read_stops_no_other_store(store: Store) -> None:
+    """Nothing from behind a gap is reacted to; other stores are, also those that the same worker meets later."""
+    await store.order()
+    other = await stocked(store.side.as_tenant(await store.side.another_store()))
+    gap = "DELETE FROM log.event WHERE position = 2 AND tenant_id = $1"
+    await store.side.as_administrator(gap, store.side.tenant.id)
+    async with running_reactions(store.side.servers, opening(begins="beginning")):
+        elsewhere = [await other.order()]
+        await opened_once_for(other.side, elsewhere)
+        elsewhere += [await other.order()]
+        await opened_once_for(other.side, elsewhere)
+    assert not await opened_for(store.side)
+
+
 async def test_a_dead_key_waits_for_an_operator(store: Store) -> None:
     """Its attempts used up, it is tried only once somebody says so."""
     poison = Poison()

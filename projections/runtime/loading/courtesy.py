@@ -1,0 +1,40 @@
+"""What a loader leaves to live projection: half of the time, in short pieces, for as long as any store has news.
+
+Its niceness does not reach PostgreSQL, which works for a loader as for anybody: long statements, and much written at
+once before somebody's commit, are what live batches would wait for.
+"""
+
+import asyncio
+import time
+
+_HEARD_SECONDS = 0.5
+"""How long it is believed that somebody has news, or that nobody has."""
+_LONGEST_REST_SECONDS = 0.5
+"""A statement that hung for longer did so without working: nobody is owed that time."""
+
+
+class Courtesy:
+    """Whether somebody has news, as last heard, and how long this loader has been at work."""
+
+    def __init__(self) -> None:
+        self.gives_way = True
+        """Until it is known that nobody needs it."""
+        self._live_revisions: int | None = None
+        self._began_at = self._heard_at = time.monotonic()
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it is time to hear again."""
+        return time.monotonic() - self._heard_at > _HEARD_SECONDS
+
+    def note(self, live_revisions: int) -> None:
+        """So many live batches there were; more than when last heard, or not."""
+        self.gives_way = live_revisions != self._live_revisions
+        self._live_revisions = live_revisions
+        self._heard_at = time.monotonic()
+
+    async def rest(self) -> None:
+        """A piece of work is done: leave as much time as it took."""
+        if self.gives_way:
+            await asyncio.sleep(min(time.monotonic() - self._began_at, _LONGEST_REST_SECONDS))
+        self._began_at = time.monotonic()
