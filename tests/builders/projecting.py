@@ -140,7 +140,7 @@ async def projected(
 
     async def behind() -> list[tuple[str, int, int]]:
         heads = {row["tenant_id"]: row["position"] for row in await log_admin.fetch("SELECT * FROM log.tenant_head")}
-        rows = await read_admin.fetch("SELECT * FROM projection.checkpoint WHERE mode <> 'building'")
+        rows = await read_admin.fetch("SELECT * FROM projection.checkpoint WHERE mode NOT IN ('building', 'frozen')")
         missing = projections * len(heads) - len(rows)
         late = [
             (row["name"], row["position"], row["parked"])
