@@ -32,7 +32,7 @@ from shared_kernel.process import keep_for_good
 from shared_kernel.rate_limits.limiter import LocalShare, RateLimiter
 from shared_kernel.rate_limits.settings import RateLimitSettings
 from shared_kernel.redis.multiplexed import MultiplexedRedis
-from shared_kernel.settings import read_settings
+from shared_kernel.settings import SettingsError, read_settings
 from write_side.batch.registry import batch_commands
 from write_side.batch.running import Batch
 from write_side.command_execution.commands_over_http import CommandLimits, Commands
@@ -42,6 +42,7 @@ from write_side.payments.inbox import Inbox
 from write_side.payments.providers import callback_reader
 from write_side.routes import ROUTES
 from write_side.tenants.authentication import authenticate, is_known_origin
+from write_side.webhooks.addresses import LOOPBACK_IS_FOR_UP
 from write_side.webhooks.signing import WebhookRules
 
 API_PATH: Final = "/api/v1"
@@ -61,7 +62,7 @@ class WriteApiSettings(msgspec.Struct, frozen=True, kw_only=True):
         write_pool_size: connections of one process; commands past it wait, a second and a half at most.
         processes: among which the limits are shared out while Redis is away.
         trusted_proxies: networks in CIDR form, separated by commas, whose `X-Forwarded-For` is believed.
-        webhooks_allow_loopback: whether receivers on this machine, without TLS, are accepted: for development.
+        webhooks_allow_loopback: whether receivers on this machine, without TLS, are accepted: in `shelfwise up` alone.
         tenant_per_minute, key_per_minute, address_per_minute: units of the limits.
         payment_callback_secret: that the payment provider signs its callbacks with; without it none is trusted.
     """
@@ -241,6 +242,8 @@ def __getattr__(name: str) -> Application:
     """`app` is built, and logs as this process does, when a server asks for it: importing reads no environment."""
     if name == "app":
         settings = read_settings(WriteApiSettings, os.environ)
+        if settings.webhooks_allow_loopback:
+            raise SettingsError(LOOPBACK_IS_FOR_UP)
         configure_logging(level=settings.log_level, log_format=settings.log_format)
         built = create_app(settings)
         keep_for_good()

@@ -28,7 +28,7 @@ from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.observability.metrics import Metrics
 from shared_kernel.process import die_with_parent, keep_for_good
 from shared_kernel.redis.multiplexed import MultiplexedRedis
-from shared_kernel.settings import read_settings
+from shared_kernel.settings import SettingsError, read_settings
 from shared_kernel.subscription.failures import DATABASE_FAILURES
 from shared_kernel.subscription.hints import listen
 from shared_kernel.subscription.leases import LEASE_SECONDS, LeaseTimes
@@ -49,6 +49,7 @@ from write_side.reactions.progress import Progress
 from write_side.reactions.reaction import Duty, Reaction
 from write_side.reactions.working import LEASES, Workplace
 from write_side.subscribers import REACTIONS, Deliverers, duties_of
+from write_side.webhooks.addresses import LOOPBACK_IS_FOR_UP
 from write_side.webhooks.delivering import Deliveries
 from write_side.webhooks.sending import Sender
 from write_side.webhooks.signing import WebhookRules
@@ -78,7 +79,7 @@ class ReactionsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`smtp://…`, `smtps://…` or `file:///folder`; empty: mail is only noted in the log."""
     mail_from: str = "noreply@localhost"
     webhooks_allow_loopback: bool = False
-    """Whether receivers on this machine, without TLS, are accepted: for development."""
+    """Whether receivers on this machine, without TLS, are accepted: in `shelfwise up` alone."""
     probe_port: int = 9101
     """Of `/health/…` and `/metrics`; 0 lets the system choose."""
     probe_host: str = "127.0.0.1"
@@ -274,6 +275,8 @@ async def _persist(settings: ReactionsSettings, subscribers: Subscribers | None)
 def main() -> None:
     """The process's entry."""
     settings = read_settings(ReactionsSettings, os.environ)
+    if settings.webhooks_allow_loopback and settings.parent_pid is None:
+        raise SettingsError(LOOPBACK_IS_FOR_UP)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     if settings.parent_pid is not None:
         die_with_parent(parent_pid=settings.parent_pid)

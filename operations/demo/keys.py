@@ -1,12 +1,11 @@
 """The demo's keys, kept in the data folder for its owner alone: `up` is run again, and a key is shown once."""
 
-import os
-import secrets
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 
+from operations.demo.kept import keep, kept
 from operations.in_house import InHouse
 from shared_kernel.access.api_keys import hash_api_key
 from shared_kernel.access.roles import Role
@@ -36,7 +35,7 @@ class DemoStore(msgspec.Struct, frozen=True, kw_only=True):
 async def key_of(house: InHouse, tenant: Tenant, data_dir: Path) -> str:
     """The key handed out earlier, where it is still known and still opens the store; else a new one."""
     path = data_dir / KEYS_FILE
-    known = _read(path)
+    known = kept(path, dict[str, str]) or {}
     key = known.get(tenant.slug)
     if key is not None and await house.operator_pool.fetchval(
         _IS_VALID, tenant.id, hash_api_key(key, house.secret_key)
@@ -44,21 +43,5 @@ async def key_of(house: InHouse, tenant: Tenant, data_dir: Path) -> str:
         return key
     wanted = IssueKey(name="demo", role=Role.OWNER, live=False)
     issued = await issue_key(house.execution, tenant, wanted, secret_key=house.secret_key, actor=ACTOR)
-    _write(path, {**known, tenant.slug: issued.key})
+    keep(path, {**known, tenant.slug: issued.key})
     return issued.key
-
-
-def _read(path: Path) -> dict[str, str]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    except (FileNotFoundError, msgspec.MsgspecError):
-        return {}  # new keys are handed out
-
-
-def _write(path: Path, keys: dict[str, str]) -> None:
-    path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)  # on servers of one's own nothing else has made it
-    unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(keys)) + b"\n")
-    unfinished.replace(path)

@@ -62,6 +62,10 @@ class LocalClient:
         fields = {"Content-Type": "application/json", **headers}
         return await asyncio.to_thread(self._ask, "POST", path, msgspec.json.encode(body), fields)
 
+    async def delete(self, path: str, headers: Mapping[str, str]) -> HttpAnswer:
+        """DELETE."""
+        return await asyncio.to_thread(self._ask, "DELETE", path, None, dict(headers))
+
     def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> HttpAnswer:
         with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_SECONDS)) as connection:
             try:

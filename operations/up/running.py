@@ -30,8 +30,8 @@ _LOG_VARIABLES: Mapping[str, str] = {"SHELFWISE_LOG_LEVEL": "warning", "SHELFWIS
 """What children log unless our own environment says otherwise: with `info`, every request."""
 
 _OF_MAIL_AND_PAYMENT = ("SHELFWISE_MAIL_FROM", "SHELFWISE_PAYMENT_PROVIDER_TIMEOUT_SECONDS")
-_DEVELOPMENT: Mapping[str, str] = {"SHELFWISE_WEBHOOKS_ALLOW_LOOPBACK": "true"}
-"""`up` is for one machine: receivers of webhooks may be on it."""
+_ALLOW_LOOPBACK = "SHELFWISE_WEBHOOKS_ALLOW_LOOPBACK"
+"""Whether receivers of webhooks may be on this machine, as the demo's is. Only our children start with it."""
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +39,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
     installation: Installation
     port: int
+    allows_loopback: bool
     probes: tuple[str, ...] = ()
 
     @property
@@ -53,7 +54,12 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def run_until_stopped(
-    installation: Installation, *, port: int, workers: int, when_ready: Callable[[Site], Awaitable[None]]
+    installation: Installation,
+    *,
+    port: int,
+    workers: int,
+    allows_loopback: bool,
+    when_ready: Callable[[Site], Awaitable[None]],
 ) -> None:
     """Run everything until SIGINT or SIGTERM.
 
@@ -61,15 +67,16 @@ async def run_until_stopped(
         installation: whose servers are there.
         port: of the API on 127.0.0.1; 0 lets the system choose.
         workers: how many projectors.
+        allows_loopback: whether webhooks may be sent to this machine; else only where our environment says so.
         when_ready: run once everything answers; cancelled at the end. When it returns, the rest goes on.
 
     Raises:
         CommandFailed: the port is taken, a process does not start or dies too often, or the servers have ended.
     """
     await migrate_installation(installation)
-    site = Site(installation=installation, port=_free_port(port))
+    site = Site(installation=installation, port=_free_port(port), allows_loopback=allows_loopback)
     provider = provider_variables(installation)
-    api, reactions = Child(_api(site, provider)), Child(_reactions(installation, provider))
+    api, reactions = Child(_api(site, provider)), Child(_reactions(site, provider))
     playing = sandbox(installation, provider, api_url=site.url)
     sandboxes = [] if playing is None else [Child(playing)]
     projectors = [Child(_projector(installation, number)) for number in range(1, workers + 1)]
@@ -177,7 +184,7 @@ def _api(site: Site, provider: Mapping[str, str]) -> ChildSpec:
             "SHELFWISE_SECRET_KEY": installation.secret_key,
             "SHELFWISE_PORT": f"{site.port}",
             "SHELFWISE_PAYMENT_CALLBACK_SECRET": provider.get("SHELFWISE_PAYMENT_CALLBACK_SECRET", ""),
-            **_DEVELOPMENT,
+            **_loopback(site),
         },
     )
 
@@ -195,7 +202,8 @@ def _projector(installation: Installation, number: int) -> ChildSpec:
     )
 
 
-def _reactions(installation: Installation, provider: Mapping[str, str]) -> ChildSpec:
+def _reactions(site: Site, provider: Mapping[str, str]) -> ChildSpec:
+    installation = site.installation
     return ChildSpec(
         name="reactions",
         module="write_side.worker",
@@ -210,10 +218,15 @@ def _reactions(installation: Installation, provider: Mapping[str, str]) -> Child
             "SHELFWISE_PAYMENT_PROVIDER_KEY": provider.get("SHELFWISE_PAYMENT_PROVIDER_KEY", ""),
             "SHELFWISE_SECRET_KEY": installation.secret_key,
             **{name: os.environ[name] for name in _OF_MAIL_AND_PAYMENT if name in os.environ},
-            **_DEVELOPMENT,
+            **_loopback(site),
             "SHELFWISE_PROBE_PORT": "0",
         },
     )
+
+
+def _loopback(site: Site) -> dict[str, str]:
+    said = "true" if site.allows_loopback else os.environ.get(_ALLOW_LOOPBACK)
+    return {} if said is None else {_ALLOW_LOOPBACK: said}
 
 
 def _common(installation: Installation) -> dict[str, str]:

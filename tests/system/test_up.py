@@ -7,6 +7,8 @@ import signal
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -49,6 +51,10 @@ def test_both_sides_answer_on_one_port_and_end_with_ctrl_c(servers: Servers, tmp
         key = shelfwise.answer("keys", "create", "--tenant", "harbour", "--role", "owner")["key"]
         status, placed = _ask(up, "/api/v1/locations", key=key, body={"name": "Quay", "kind": "shop"})
         assert (status, placed["success"]) == (201, True)
+        own = {"url": "http://127.0.0.1:9/hooks"}
+        assert _ask(up, "/api/v1/webhooks", key=key, body=own)[0] == 422, (
+            "only the demo tells receivers on this machine"
+        )
         fresh = {"ShelfWise-Min-Position": f"{_positions(shelfwise)['head']}", "Prefer": "wait=10"}
         status, listed = _ask(up, "/api/v1/locations", key=key, **fresh)
         assert (status, [one["name"] for one in listed["data"]]) == (200, ["Quay"])
@@ -168,9 +174,13 @@ async def test_the_demo_shows_ninety_days_and_goes_on(servers: Servers, tmp_path
         before = await _orders(up, stores[0]["key"])
         await eventually(lambda: _orders(up, stores[0]["key"]), lambda orders: orders > before, within_seconds=60)
         await eventually(lambda: _captured_of_a_customer(up, stores[0]["key"]), within_seconds=120)
+        for store in stores:
+            await eventually(partial(_delivered, up, store), within_seconds=60)
         assert up.end() == 0
     with shelfwise.up("--demo") as up:
         assert up.answer["stores"] == stores
+        for store in stores:
+            assert len(_ask(up, "/api/v1/webhooks", key=store["key"])[1]["data"]) == 1
         assert _sold_before_today(up, stores[0]["key"]) == sold
 
 
@@ -184,6 +194,18 @@ async def _captured_of_a_customer(up: Up, key: str) -> bool:
     _, payments = _ask(up, "/api/v1/payments?status=captured", key=key)
     _, customers = _ask(up, "/api/v1/customers", key=key)
     return bool(payments["data"] and customers["data"])
+
+
+def _page(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=20) as response:  # noqa: S310 - http, to ourselves
+        return str(response.read(), "utf-8")
+
+
+async def _delivered(up: Up, store: Mapping[str, str]) -> bool:
+    """Whether something was delivered, and the receiver shows it as genuine."""
+    _, delivered = _ask(up, "/api/v1/webhook-deliveries?status=delivered", key=store["key"])
+    shown = _page(up.answer["webhooks"])
+    return any(one["message_id"] in shown for one in delivered["data"])
 
 
 def _sold_before_today(up: Up, key: str) -> Any:  # noqa: ANN401 - decoded JSON

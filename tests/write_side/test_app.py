@@ -1,6 +1,7 @@
 """The command API as a whole: its routes, its document, and what it does without Redis or a database."""
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from litestar import Router
 
 import write_side.app
+import write_side.worker
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.http.openapi import build_document
 from shared_kernel.settings import SettingsError
@@ -48,6 +50,18 @@ def test_settings_are_named_when_they_are_missing(monkeypatch: pytest.MonkeyPatc
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(SettingsError, match="SHELFWISE_WRITE_DATABASE_URL"):
         _ = write_side.app.app
+
+
+@pytest.mark.parametrize("begin", [lambda: write_side.app.app, write_side.worker.main], ids=["api", "worker"])
+def test_no_deployable_sends_webhooks_to_its_own_machine(
+    monkeypatch: pytest.MonkeyPatch, begin: Callable[[], object]
+) -> None:
+    """The permission is for the children of `shelfwise up`: whoever else is given it does not start."""
+    needed = {"WRITE_DATABASE_URL": NOWHERE, "REDIS_URL": NOWHERE, "SECRET_KEY": "k" * 32}
+    for name, value in {**needed, "WEBHOOKS_ALLOW_LOOPBACK": "true"}.items():
+        monkeypatch.setenv(f"SHELFWISE_{name}", value)
+    with pytest.raises(SettingsError, match="WEBHOOKS_ALLOW_LOOPBACK"):
+        begin()
 
 
 async def test_commands_go_on_without_redis(servers: Servers) -> None:

@@ -38,6 +38,10 @@ _FORBIDDEN_V6: Final = tuple(
         "2620:4f:8000::/48",
     )
 )
+LOOPBACK_IS_FOR_UP: Final = (
+    "SHELFWISE_WEBHOOKS_ALLOW_LOOPBACK is for the children of `shelfwise up`: unset it; receivers have public URLs"
+)
+"""Why nobody else starts with it: a store's owner could have messages sent to whatever listens beside the API."""
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 
