@@ -147,11 +147,45 @@ async def _waiting(till: Till) -> int:
     return count
 
 
+async def test_what_the_provider_refused_is_decided_anew_under_the_same_key(till: Till, tills: Tills) -> None:
+    """Once the refusal was told, or may have been: by whichever process, the money moves once."""
+    placed = await till.confirmed()
+    at = f"/payments/{placed['payment_id']}"
+    for path, deed in (("capture", "capture"), ("refunds", "refund")):
+        await till.sandbox.misbehave("decline", on=deed, times=1)
+        refused = await till.known(f"{at}/{path}", key=path)
+        assert problem(refused) == (409, "provider_refused")
+        moved = await till.insist(f"{at}/{path}", {}, key=path)
+        again = await till.shop.post(f"{at}/{path}", {}, key=path)
+        assert (again.content, again.headers["Idempotent-Replayed"]) == (moved.content, "true")
+    [intent] = await till.at_provider(placed)
+    assert (intent.captured, intent.refunded) == (_PRICE_MINOR, _PRICE_MINOR)
+    await _happened_once(till, placed)
+
+    told, untold = await till.confirmed(), await till.confirmed()
+    await till.sandbox.misbehave("decline", on="capture", times=2)
+    tills.api_eater.eat_after(rb"capture_payment\.plan\.ended")
+    lost = await till.known(f"/payments/{told['payment_id']}/capture", key="told")
+    assert problem(lost) == (503, "outcome_unknown")
+    asked = asyncio.create_task(till.shop.post(f"/payments/{untold['payment_id']}/capture", {}, key="untold"))
+    try:
+        await eventually(partial(till.refused, untold), bool, within_seconds=WAIT_SECONDS)
+    finally:
+        tills.kill_api()
+        await tills.start_api()
+    await asyncio.wait({asked})
+    for one, key in ((told, "told"), (untold, "untold")):
+        await till.insist(f"/payments/{one['payment_id']}/capture", {}, key=key)
+        [intent] = await till.at_provider(one)
+        assert (intent.captured, intent.status) == (_PRICE_MINOR, "succeeded")
+
+
 @pytest.mark.parametrize(("requests", "orders"), [(20, 2), pytest.param(1_000, 20, marks=pytest.mark.race_campaign)])
 async def test_racing_captures_and_refunds_move_money_once(till: Till, requests: int, orders: int) -> None:
-    """Whoever sends the same under the same key is answered the same."""
+    """Whoever sends the same under the same key is answered the same, after some refusals too."""
     placed = await asyncio.gather(*(till.confirmed() for _ in range(orders)))
-    for path in ("capture", "refunds"):
+    for path, deed in (("capture", "capture"), ("refunds", "refund")):
+        await till.sandbox.misbehave("decline", on=deed, times=orders)
         paths = [f"/payments/{placed[number % orders]['payment_id']}/{path}" for number in range(requests)]
         answers = await asyncio.gather(*(till.insist(at, {}, key=f"once {at}") for at in paths))
         assert len({answer.content for answer in answers}) == orders

@@ -89,6 +89,21 @@ class Till:
         assert found is not None
         return found
 
+    async def known(self, path: str, *, key: str) -> httpx.Response:
+        """What a client is told who comes again while nobody knows."""
+        unknown = {"provider_pending", "idempotency_key_in_flight"}
+        return await eventually(
+            lambda: self.shop.post(path, {}, key=key),
+            lambda answer: answer.json().get("code") not in unknown,
+            within_seconds=WAIT_SECONDS,
+        )
+
+    async def refused(self, placed: dict[str, Any]) -> int:
+        """How many captures and refunds of it the provider would not do."""
+        refused = "SELECT count(*) FROM write.payment_operation WHERE payment_id = $1 AND status = 'refused'"
+        count: int = await self.admin.fetchval(refused, UUID(placed["payment_id"]))
+        return count
+
     async def settled(self, *orders: dict[str, Any]) -> None:
         """Wait until their sagas have come to an end."""
         ids = [UUID(one["id"]) for one in orders]

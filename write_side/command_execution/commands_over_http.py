@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, TypeAlias, cast
 
 import msgspec
@@ -24,8 +25,9 @@ from shared_kernel.rate_limits.headers import headers as limit_headers
 from shared_kernel.rate_limits.headers import policy_value
 from shared_kernel.rate_limits.limiter import RateLimiter
 from shared_kernel.rate_limits.settings import RateLimitSettings
+from write_side.command_execution.errors import PlanEndedError
 from write_side.command_execution.execution import CommandExecution, Decide
-from write_side.command_execution.idempotency import claim_of
+from write_side.command_execution.idempotency import claim_of, forget_answer
 from write_side.command_execution.requests import Answer, CommandRequest, IdempotencyClaim
 
 # Any: Litestar's user, auth and state, which are not used.
@@ -105,20 +107,32 @@ class Commands:
         """Execute a command whose effect is somebody else's: plan it in one transaction, answer in a later one.
 
         The plan is kept under the client's key, so that whoever retries, after whatever failure, waits for the same.
+        One that came to nothing is forgotten before anybody is told: refusals burn no key.
 
         Args:
             operation: scopes idempotency keys.
             plan: keeps what is to be done by others.
             answer_for: from what the plan answered to the handler that tells what came of it; it raises `InFlightError`
-                while that is not known.
+                while that is not known, and `PlanEndedError` where nothing came of it.
         """
         planning = await _command(request, f"{operation}.plan")
         planned = await self._execution.execute(planning, plan)
         if planning.dry_run:
             return respond(request, planned, is_dry=True)
         command = msgspec.structs.replace(await _command(request, operation), if_match=None)
-        answer = await self._when_known(command, answer_for(planned))
+        try:
+            answer = await self._when_known(command, answer_for(planned))
+        except PlanEndedError:
+            await self._forget(planning, planned)
+            raise
         return respond(request, answer, is_dry=False)
+
+    async def _forget(self, planning: CommandRequest, planned: Answer) -> None:
+        claim = planning.idempotency
+        if claim is not None:
+            operation = f"{planning.operation}.ended"
+            forgetting = msgspec.structs.replace(planning, operation=operation, idempotency=None, if_match=None)
+            await self._execution.execute(forgetting, partial(forget_answer, claim, planned))
 
     async def _when_known(self, command: CommandRequest, decide: Decide) -> Answer:
         for pause_seconds in _PAUSES_SECONDS:

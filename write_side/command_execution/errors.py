@@ -23,6 +23,12 @@ class ConcurrentChangeError(ConflictError):
         super().__init__("the resource is being changed by others at this very moment; retry")
 
 
+class PlanEndedError(ConflictError):
+    """What was planned under a key was not done and never will be: told once, and then the key stands for nothing."""
+
+    code = "plan_ended"
+
+
 class OutcomeUnknownError(DatabaseUnavailableError):
     """The database went away; the command may or may not have been committed."""
 

@@ -8,7 +8,8 @@ import msgspec
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
 from write_side.command_execution.errors import IdempotencyKeyReusedError
-from write_side.command_execution.requests import Answer, CommandRequest, IdempotencyClaim, StoredHeaders
+from write_side.command_execution.requests import Answer, CommandRequest, IdempotencyClaim, Outcome, StoredHeaders
+from write_side.command_execution.unit_of_work import UnitOfWork
 
 ALREADY_ANSWERED = "SW200"
 IN_FLIGHT = "SW409"
@@ -18,6 +19,13 @@ _FIND = """
 SELECT request_digest, status, headers::text AS headers, body, position
 FROM access.idempotent_response WHERE tenant_id = $1 AND key_digest = $2
 """
+
+# Only this answer: another retry may have been answered anew since.
+_FORGET = "DELETE FROM access.idempotent_response WHERE tenant_id = $1 AND key_digest = $2 AND body = $3"
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing that anybody is told."""
 
 
 def claim_of(*, actor: str, operation: str, key: str, request: tuple[bytes, ...]) -> IdempotencyClaim:
@@ -62,6 +70,12 @@ async def stored_answer(pool: Pool, request: CommandRequest) -> Answer | None:
         position=row["position"],
         replayed=True,
     )
+
+
+async def forget_answer(claim: IdempotencyClaim, answer: Answer, work: UnitOfWork) -> Outcome:
+    """Have the key stand for nothing again: whoever sends the request once more has it decided anew."""
+    await work.connection.execute(_FORGET, work.tenant.id, claim.key_digest, answer.data)
+    return Outcome(data=Forgotten(), version=None)
 
 
 def _digest(parts: tuple[bytes, ...]) -> str:

@@ -151,8 +151,7 @@ def _undoing(payment: Payment, order: Order) -> Decision:
 
 
 def _failed(payment: Payment) -> Operation | None:
-    kinds: tuple[Kind, ...] = ("authorize", "capture", "void", "refund")
-    return next(
-        (one for kind in kinds for one in payment.of_kind(kind) if one.status in {"stuck", "refused"}),
-        None,
-    )
+    # Of captures and voids the last alone counts: there is one to do, and it takes the place of those before it.
+    singular: tuple[Kind, ...] = ("authorize", "capture", "void")
+    last = [one for kind in singular for one in payment.of_kind(kind)[-1:]]
+    return next((one for one in (*last, *payment.of_kind("refund")) if one.status in {"stuck", "refused"}), None)

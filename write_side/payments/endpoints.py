@@ -28,6 +28,7 @@ from write_side.payments.errors import (
     PaymentNotFound,
     ProviderPending,
     ProviderRefused,
+    SettledByHand,
 )
 from write_side.payments.inbox import Inbox
 
@@ -49,6 +50,7 @@ _MAX_CALLBACK_BYTES: Final = 64 * 1024
             AmountExceedsHeld,
             ProviderRefused,
             ProviderPending,
+            SettledByHand,
         ),
     ),
     status_code=200,
@@ -72,7 +74,14 @@ async def capture_payment(
         cost=10,
         idempotency="required",
         if_match="accepted",
-        errors=(PaymentNotFound, InvalidAmount, AmountExceedsRefundable, ProviderRefused, ProviderPending),
+        errors=(
+            PaymentNotFound,
+            InvalidAmount,
+            AmountExceedsRefundable,
+            ProviderRefused,
+            ProviderPending,
+            SettledByHand,
+        ),
     ),
     status_code=200,
     summary="Give back what a payment took",

@@ -1,6 +1,7 @@
 """The rules of payments that can break."""
 
 from shared_kernel.errors import ConflictError, InFlightError, InvalidError, NotFoundError, UnauthenticatedError
+from write_side.command_execution.errors import PlanEndedError
 
 
 class PaymentNotFound(NotFoundError):
@@ -33,10 +34,16 @@ class AmountExceedsRefundable(ConflictError):
     code = "amount_exceeds_refundable"
 
 
-class ProviderRefused(ConflictError):
-    """The payment provider will not do it; nothing has changed."""
+class ProviderRefused(PlanEndedError):
+    """The payment provider will not do it; nothing has changed. Sent again, the provider is asked anew."""
 
     code = "provider_refused"
+
+
+class SettledByHand(ConflictError):
+    """An operator has settled it with the provider: what became of it is known to nobody here."""
+
+    code = "settled_by_hand"
 
 
 class ProviderPending(InFlightError):

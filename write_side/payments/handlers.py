@@ -1,7 +1,7 @@
 """Capturing and refunding by hand: plan (committed), have the provider asked, and answer with what came of it.
 
 The plan is the recovery point: whoever sends the same request again, after whatever failure, finds the same operation,
-and under its key the provider does it once.
+and under its key the provider does it once. One that the provider refused is told, and then stands for nothing.
 """
 
 from uuid import UUID
@@ -12,7 +12,13 @@ from write_side.command_execution.requests import Outcome
 from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.payments import model, repository
 from write_side.payments.commands import CapturePayment, PaymentDecided, Planned, PositiveMoney, RefundPayment
-from write_side.payments.errors import InvalidAmount, PaymentNotFound, ProviderPending, ProviderRefused
+from write_side.payments.errors import (
+    InvalidAmount,
+    PaymentNotFound,
+    ProviderPending,
+    ProviderRefused,
+    SettledByHand,
+)
 from write_side.payments.model import Operation, Payment
 from write_side.payments.settling import deadline
 
@@ -34,7 +40,8 @@ async def answer_for(payment_id: UUID, operation_id: UUID, work: UnitOfWork) -> 
 
     Raises:
         ProviderPending: nobody knows yet.
-        ProviderRefused: it was not done.
+        ProviderRefused: it was not done, and will not be.
+        SettledByHand: nobody here knows, and nobody asks any more. The key goes on standing for it.
     """
     payment = await repository.lock(work.connection, work.tenant.id, payment_id)
     assert payment is not None
@@ -42,8 +49,12 @@ async def answer_for(payment_id: UUID, operation_id: UUID, work: UnitOfWork) -> 
     match operation.status:
         case "settled":
             return Outcome(data=_decided(payment, operation), version=payment.version)
-        case "refused" | "abandoned" | "written_off":
+        case "refused" | "abandoned":
             raise ProviderRefused(f"the payment provider will not do it: {operation.reason or 'no reason given'}")
+        case "written_off":
+            raise SettledByHand(
+                "an operator has settled this by hand: look at the payment before you ask under a new key"
+            )
         case _:
             raise ProviderPending("the payment provider has not answered yet; send the same request again")
 

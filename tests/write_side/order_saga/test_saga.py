@@ -19,7 +19,9 @@ from write_side.orders.errors import OrderAwaitsPayment
 from write_side.orders.returning import return_from_order
 from write_side.payments import repository as payments
 from write_side.payments.asking import ask_what_is_due
+from write_side.payments.commands import CapturePayment
 from write_side.payments.fault_points import OperationPoint
+from write_side.payments.handlers import plan_capture
 from write_side.payments.model import operation_id
 
 
@@ -194,6 +196,22 @@ async def test_a_capture_that_is_refused_asks_for_attention(store: PaidStore) ->
     halted = await store.standing(order)
     assert (halted.saga, halted.payment) == ("needs_attention", "authorized")
     assert (await store.events_of(order))[-1] == "OrderNeedsAttention"
+
+
+async def test_a_capture_that_was_refused_and_then_done_asks_nobody(store: PaidStore) -> None:
+    """Whoever asked was told, and asked again: there is one capture to do, and it is done."""
+    order = await store.order()
+    assert order.payment_id is not None
+    await store.settle_down()
+    await store.sandbox.misbehave("decline", on="capture")
+    for _ in ("refused", "done"):
+        await store.write_side.run(partial(plan_capture, order.payment_id, CapturePayment()))
+        await store.settle_down()
+    await store.fulfil(order)
+    await store.wait_out()
+    after = await store.standing(order)
+    assert (after.saga, after.payment, after.captured) == ("completed", "captured", PRICE_MINOR)
+    assert [intent.net for intent in await store.at_provider(order)] == [PRICE_MINOR]
 
 
 async def test_the_token_is_forgotten_once_the_provider_has_answered(store: PaidStore) -> None:
