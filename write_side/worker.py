@@ -18,8 +18,7 @@ import uvloop
 from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool
 
-from shared_kernel.database.pool import KEYED_LOOK_UPS, OpeningPool, Pool, PoolSettings, build_pool
-from shared_kernel.database.transactions import transaction
+from shared_kernel.database.pool import KEYED_LOOK_UPS, OpeningPool, PoolSettings, build_pool
 from shared_kernel.doorbell import RedisDoorbell, decode_job, encode_job
 from shared_kernel.http.health import Check, Health
 from shared_kernel.http.probe import serve_probe
@@ -42,11 +41,11 @@ from write_side.order_saga.runtime import SagaRuntime
 from write_side.order_saga.times import SagaTimes
 from write_side.payments.asking import Asking
 from write_side.payments.providers import NOBODY, payment_gateway
-from write_side.reactions.checkpoints import subscribe
 from write_side.reactions.drain import DrainParts, ShardDrain
 from write_side.reactions.fault_points import Reach, carry_on
 from write_side.reactions.progress import Progress
 from write_side.reactions.reaction import Duty, Reaction
+from write_side.reactions.subscribing import begin, keep_following
 from write_side.reactions.working import LEASES, Workplace
 from write_side.subscribers import REACTIONS, Deliverers, duties_of
 from write_side.webhooks.addresses import LOOPBACK_IS_FOR_UP
@@ -122,7 +121,7 @@ async def reactions_parts(settings: ReactionsSettings, subscribers: Subscribers)
     async with AsyncExitStack() as stack:
         worker_id = new_id()
         pool = await stack.enter_async_context(_pool(settings, worker_id))
-        await _begin(pool, subscribers.reactions)
+        await begin(pool, subscribers.reactions)
         doorbell = await _doorbell(stack, settings.redis_url)
         metrics = Metrics()
         drains = DrainParts(
@@ -200,17 +199,12 @@ async def _duties(stack: AsyncExitStack, settings: ReactionsSettings) -> Sequenc
 
 
 def _loops(settings: ReactionsSettings, parts: ReactionsParts) -> list[Coroutine[None, None, None]]:
-    return [parts.keeper.run(), parts.sagas.run(), listen(settings.redis_url, parts.keeper.wake)]
-
-
-async def _begin(pool: Pool, reactions: Sequence[Reaction]) -> None:
-    # allowed: session-without-tenant - where a reaction begins is decided for every store at once
-    async with transaction(pool, tenant_id=None) as connection:
-        await LEASES.ensure(connection)
-        for reaction in reactions:
-            await subscribe(connection, reaction.name, reaction.begins)
-        # allowed: stray-commit - before there is a lease to commit under
-        await connection.execute("COMMIT")
+    return [
+        parts.keeper.run(),
+        parts.sagas.run(),
+        listen(settings.redis_url, parts.keeper.wake),
+        keep_following(parts.drains.place.pool, parts.drains.reactions),
+    ]
 
 
 def _checks(parts: ReactionsParts) -> list[Check]:

@@ -32,7 +32,7 @@ _REACTED = """
 SELECT h.tenant_id, min(CASE
     WHEN c.position IS NOT NULL THEN least(c.position, coalesce(k.first_position - 1, c.position))
     WHEN s.begins = 'beginning' THEN 0 END) AS position
-FROM log.tenant_head h CROSS JOIN reaction.subscription s
+FROM log.tenant_head h CROSS JOIN reaction.followed s
 LEFT JOIN reaction.checkpoint c ON (c.reaction, c.tenant_id) = (s.reaction, h.tenant_id)
 LEFT JOIN reaction.parked_key k ON (k.reaction, k.tenant_id) = (c.reaction, c.tenant_id)
 WHERE $1::uuid IS NULL OR h.tenant_id = $1 GROUP BY h.tenant_id

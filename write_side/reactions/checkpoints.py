@@ -35,6 +35,7 @@ SELECT reaction, h.tenant_id, CASE $2 WHEN 'head' THEN h.position ELSE 0 END
 FROM subscribed CROSS JOIN log.tenant_head h
 ON CONFLICT DO NOTHING
 """
+_FOLLOWED = "UPDATE reaction.subscription SET followed_at = clock_timestamp() WHERE reaction = ANY($1::text[])"
 _ENROL = """
 INSERT INTO reaction.checkpoint (reaction, tenant_id, position)
 SELECT r.reaction, t.tenant_id, 0 FROM unnest($1::text[]) AS r(reaction) CROSS JOIN unnest($2::uuid[]) AS t(tenant_id)
@@ -63,6 +64,11 @@ async def subscribe(connection: Connection, reaction: str, begins: Literal["head
     """The first time a reaction is started, fix where it begins in every store that is there; then nothing."""
     await connection.execute(_LOCK_SUBSCRIPTIONS)
     await connection.execute(_SUBSCRIBE, reaction, begins)
+
+
+async def say_followed(connection: Connection, reactions: Sequence[str]) -> None:
+    """Somebody follows them, as of now."""
+    await connection.execute(_FOLLOWED, sorted(reactions))
 
 
 async def enrol(connection: Connection, reactions: Sequence[str], tenants: Sequence[UUID]) -> None:

@@ -29,6 +29,8 @@ _RETRIES_AT_A_TIME = 20
 _MAX_BACKOFF_SECONDS = 5.0
 _UNREADABLE_REST_SECONDS = 5.0
 """Somebody has to put a file back, or to restore a backup."""
+_SETTLED_SECONDS = 30.0
+"""A duty that went well for so long fails for the first time again: what it failed of before is over."""
 
 log = structlog.get_logger()
 
@@ -119,12 +121,13 @@ class ShardDrain:
         failures = 0
         while True:
             heed_cancellation()
+            begun_at = time.monotonic()
             try:
                 await duty.run(post)
             except LeaseLostError:
                 return
             except Exception as error:  # noqa: BLE001 - the edge of a duty: logged, and begun again
-                failures += 1
+                failures = failures_in_a_row(failures, lasted_seconds=time.monotonic() - begun_at)
                 _log_failure("duty_failed", error, duty=duty.name, shard=self._lease.shard, failures=failures)
             await asyncio.sleep(min(_MAX_BACKOFF_SECONDS, 0.1 * 2 ** min(failures, 6)))
 
@@ -234,6 +237,11 @@ class ShardDrain:
         async with crossing(self._parts.place, self._lease) as connection:
             await LEASES.trust(connection, self._lease)
         self._is_careful = False
+
+
+def failures_in_a_row(before: int, *, lasted_seconds: float) -> int:
+    """How many there were with the one that just ended a duty, which went well for so long until then."""
+    return 1 if lasted_seconds > _SETTLED_SECONDS else before + 1
 
 
 def _log_failure(event: str, error: Exception, **context: object) -> None:

@@ -43,6 +43,7 @@ subscription = Table(
     Column("reaction", Text, primary_key=True),
     Column("begins", Text, nullable=False),
     Column("subscribed_at", DateTime(timezone=True), nullable=False),
+    Column("followed_at", DateTime(timezone=True), nullable=False),
     schema=_SCHEMA,
 )
 checkpoint = Table(

@@ -146,8 +146,11 @@ async def test_a_hold_ends_when_its_time_has_come(write_side: WriteSide) -> None
         "UPDATE write.hold SET expires_at = now() WHERE hold_id = ANY($1)", [soon.id, collected.id]
     )
     await _hold_that_cannot_end(write_side)
-    async with running_reactions(write_side.servers, duties=(expiring_holds(sweep_seconds=0.05),)):
+    # One at a time: what comes first and cannot be ended is out of the way of the rest.
+    async with running_reactions(write_side.servers, duties=(expiring_holds(sweep_seconds=0.05, at_a_time=1),)):
         await eventually(lambda: _held(write_side), lambda held: held[0][0] == "expired", within_seconds=60)
+    failing = "SELECT hold_id FROM write.hold WHERE expiry_attempts > 0 AND expiry_retry_at IS NOT NULL"
+    assert len(await write_side.as_administrator(failing)) == 1
     assert await _held(write_side) == [("expired", 0), ("ready", 1), ("collected", 0), ("ready", 1), ("ready", 1)]
     assert (await write_side.stock_of(shop, emma))[:2] == (3, 3)
     with pytest.raises(HoldAlreadyEnded):

@@ -3,12 +3,15 @@
 from collections import Counter
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from shared_kernel.events.orders import OrderPlaced
+from shared_kernel.monitor.reacting import look_at_reactions
 from tests.builders.reacting import opened_for, opened_once_for, opening, running_reactions
 from tests.builders.write_side import WriteSide
 from tests.eventually import eventually
+from write_side.reactions.drain import failures_in_a_row
 from write_side.reactions.parking import MAX_ATTEMPTS
 
 PARKED = "SELECT reaction, state, attempts, first_position, error FROM reaction.parked_key"
@@ -159,6 +162,32 @@ async def test_a_worker_that_dies_beside_a_parked_key_stops_no_shard(store: Stor
     waiting = await store.side.as_administrator("SELECT position FROM reaction.parked_event")
     assert [row["position"] for row in waiting] == [placed.position]
     assert number not in await opened_for(store.side)
+
+
+async def test_what_no_release_reacts_to_any_more_is_watched_no_more(store: Store) -> None:
+    """Its workers gone, it is not late for ever; but where nobody says anything at all, nothing counts as removed."""
+    async with running_reactions(store.side.servers, opening(name="removed"), opening(name="kept")):
+        pass
+    admin = await asyncpg.connect(store.side.servers.write_admin_url)
+    try:
+
+        async def watched() -> set[str]:
+            return {one.name for one in (await look_at_reactions(admin)).reactions}
+
+        await admin.execute("UPDATE reaction.subscription SET followed_at = now() - interval '1 day'")
+        assert await watched() == {"removed", "kept"}
+        await admin.execute("UPDATE reaction.subscription SET followed_at = now() WHERE reaction = 'kept'")
+        assert await watched() == {"kept"}
+    finally:
+        await admin.close()
+    async with running_reactions(store.side.servers, opening(name="removed")):
+        assert await store.side.as_administrator("SELECT FROM reaction.followed WHERE reaction = 'removed'")
+
+
+def test_a_duty_that_went_well_fails_for_the_first_time_again() -> None:
+    """Else it would wait five seconds after each failure for ever, whatever lies between them."""
+    assert failures_in_a_row(4, lasted_seconds=0.1) == 5
+    assert failures_in_a_row(400, lasted_seconds=3_600.0) == 1
 
 
 async def test_two_workers_share_the_shards(store: Store) -> None:

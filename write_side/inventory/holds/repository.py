@@ -43,7 +43,13 @@ WHERE tenant_id = $1 AND location_id = $5 AND edition_id = $6 AND $10 <> 0
 _DUE = """
 SELECT h.tenant_id, h.hold_id FROM write.hold h JOIN log.tenant_head t USING (tenant_id)
 WHERE t.shard = $1 AND h.status IN ('waiting', 'ready') AND h.expires_at <= statement_timestamp()
+    AND coalesce(h.expiry_retry_at, '-infinity') <= statement_timestamp()
 ORDER BY h.expires_at LIMIT $2
+"""
+_POSTPONE = """
+UPDATE write.hold SET expiry_attempts = expiry_attempts + 1,
+    expiry_retry_at = clock_timestamp() + make_interval(secs => least($4, $3 * 2 ^ least(expiry_attempts, 20)))
+WHERE tenant_id = $1 AND hold_id = $2
 """
 _SAVE = """
 WITH changed AS (
@@ -80,6 +86,13 @@ async def waiting_at(connection: Connection, tenant_id: UUID, stocks: Sequence[S
 async def due(connection: Connection, shard: int, *, at_most: int) -> list[tuple[UUID, UUID]]:
     """Store and id of holds whose time has come, of a shard's stores, the earliest first."""
     return [(row["tenant_id"], row["hold_id"]) for row in await connection.fetch(_DUE, shard, at_most)]
+
+
+async def postpone_expiry(
+    connection: Connection, tenant_id: UUID, hold_id: UUID, *, first_seconds: float, longest_seconds: float
+) -> None:
+    """It could not be ended: try again later, after twice as long each time."""
+    await connection.execute(_POSTPONE, tenant_id, hold_id, first_seconds, longest_seconds)
 
 
 async def add(connection: Connection, tenant_id: UUID, hold: Hold, *, placed_at: datetime) -> None:

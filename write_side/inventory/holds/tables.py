@@ -18,6 +18,8 @@ hold = Table(
     Column("allocated", Integer, nullable=False),
     Column("placed_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True)),
+    Column("expiry_attempts", Integer, nullable=False),
+    Column("expiry_retry_at", DateTime(timezone=True)),
     ForeignKeyConstraint(
         ["tenant_id", "location_id"],
         ["write.location.tenant_id", "write.location.location_id"],
