@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from operations.errors import CommandFailed
 from shared_kernel.database.pool import Pool
 from shared_kernel.errors import ShelfWiseError
 from shared_kernel.identifiers import new_id
@@ -57,6 +58,9 @@ async def audited(write_pool: Pool, call: Call) -> AsyncIterator[None]:
         yield
     except ShelfWiseError as error:
         await _enter(write_pool, call, call_id, phase="refused", detail=f"{error.code}: {error.detail}")
+        raise
+    except CommandFailed as error:
+        await _enter(write_pool, call, call_id, phase="refused", detail=f"{error.code}: {error}")
         raise
     except Exception as error:
         await _enter(write_pool, call, call_id, phase="failed", detail=type(error).__name__)

@@ -33,7 +33,7 @@ class Answer(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 class CannotBeDone(ConflictError):
     """What was asked for cannot be done now; the detail says what to do about it (409)."""
 
-    code = "cannot_be_done"
+    code = CommandFailed.code
 
 
 class UnknownProjection(NotFoundError):

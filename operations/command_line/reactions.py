@@ -15,7 +15,8 @@ from operations.reacting.dead_letters import (
     ShownReactionDeadLetter,
     TreatedReaction,
     list_parked,
-    retried,
+    outcome_of,
+    retry_parked,
     show_parked,
     skip_parked,
 )
@@ -117,7 +118,7 @@ def show(invocation: Invocation, *, letter_id: UUID) -> None:
 @command
 def retry(invocation: Invocation, *, letter_id: UUID) -> None:
     """React to its events again, in order; exit 1 where the first one fails again."""
-    _treat(invocation, "retry_reaction", {"parked": f"{letter_id}"}, lambda pool: retried(pool, letter_id))
+    _treat(invocation, "retry_reaction", {"parked": f"{letter_id}"}, lambda pool: retry_parked(pool, letter_id))
 
 
 @dead_letters.command()
@@ -140,8 +141,10 @@ def _treat(
     call = Call(actor=at_the_command_line(), action=action, target=target)
 
     async def work(installation: Installation) -> TreatedReaction:
-        async with _operator(installation) as pool, audited(pool, call):
-            return await effect(pool)
+        async with _operator(installation) as pool:
+            async with audited(pool, call):
+                asked = await effect(pool)
+            return asked if asked.kind == "skip" else await outcome_of(pool, asked)
 
     treated = invocation.on_servers(work)
     done = "skipped" if treated.kind == "skip" else "reacted to"

@@ -140,28 +140,27 @@ async def retry_parked(write_pool: Pool, parked_id: UUID) -> TreatedReaction:
     """
     letter = await _dead(write_pool, parked_id)
     await write_pool.execute(_RETRY, parked_id)
-    return _treated("retry", letter, await _one(write_pool, parked_id))
+    return _treated("retry", letter.first_position, parked_id, await _one(write_pool, parked_id))
 
 
-async def retried(write_pool: Pool, parked_id: UUID) -> TreatedReaction:
-    """As `retry_parked`, and what came of its first event.
+async def outcome_of(write_pool: Pool, asked: TreatedReaction) -> TreatedReaction:
+    """What came of the first event of a key that `retry_parked` has had tried again.
 
     Raises:
-        CommandFailed: as `retry_parked`; nobody tried it; or it failed again.
+        CommandFailed: nobody tried it, or it failed again.
     """
-    before = await _dead(write_pool, parked_id)
-    await write_pool.execute(_RETRY, parked_id)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _UNSEEN_TIMEOUT_SECONDS
-    now = await _one(write_pool, parked_id)
-    while now is not None and now.first_position == before.first_position:
+    while asked.state == "retrying":  # bounded by the deadline
+        now = await _one(write_pool, asked.id)
+        if now is None or now.first_position != asked.first_position:
+            return _treated("retry", asked.first_position, asked.id, now)
         if now.attempts >= _TRIED:
-            raise CommandFailed(f"{parked_id} failed again: {now.error}; it is tried some more by itself")
+            raise CommandFailed(f"{asked.id} failed again: {now.error}; it is tried some more by itself")
         if loop.time() > deadline:
             raise CommandFailed("no reacting worker has tried it yet; it stays asked for: see `shelfwise doctor`")
         await asyncio.sleep(_LOOK_SECONDS)
-        now = await _one(write_pool, parked_id)
-    return _treated("retry", before, now)
+    return asked
 
 
 async def skip_parked(write_pool: Pool, parked_id: UUID, *, skipped_by: str, why: str) -> TreatedReaction:
@@ -173,7 +172,7 @@ async def skip_parked(write_pool: Pool, parked_id: UUID, *, skipped_by: str, why
     letter = await _dead(write_pool, parked_id)
     if not await write_pool.fetchval(_SKIP, parked_id, letter.first_position, skipped_by, why):
         raise CommandFailed(f"{parked_id} has just moved on; look at it again before anything is skipped")
-    return _treated("skip", letter, await _one(write_pool, parked_id))
+    return _treated("skip", letter.first_position, parked_id, await _one(write_pool, parked_id))
 
 
 async def _dead(write_pool: Pool, parked_id: UUID) -> ReactionDeadLetter:
@@ -205,14 +204,13 @@ async def _one(write_pool: Pool, parked_id: UUID) -> ReactionDeadLetter | None:
     return None if row is None else ReactionDeadLetter(**dict(row))
 
 
-def _treated(kind: Kind, before: ReactionDeadLetter, after: ReactionDeadLetter | None) -> TreatedReaction:
+def _treated(kind: Kind, was_at: int | None, parked_id: UUID, after: ReactionDeadLetter | None) -> TreatedReaction:
     if after is None:
-        return TreatedReaction(id=before.id, kind=kind, state="healed", first_position=None, waiting=0)
-    is_further = after.first_position != before.first_position
+        return TreatedReaction(id=parked_id, kind=kind, state="healed", first_position=None, waiting=0)
     return TreatedReaction(
-        id=before.id,
+        id=parked_id,
         kind=kind,
-        state="waiting" if is_further else "retrying",
+        state="retrying" if after.first_position == was_at else "waiting",
         first_position=after.first_position,
         waiting=after.waiting,
     )

@@ -136,6 +136,7 @@ async def test_a_healed_reaction_is_retried_at_the_command_line(operator: Operat
         retried = (await shelfwise("reactions", "dead-letters", "retry", letter["id"])).answer
         assert retried["state"] in {"healed", "waiting"}
         await opened_once_for(store.side, [store.poisoned, *store.numbers], within_seconds=60)
+        assert (await shelfwise("reactions", "dead-letters", "retry", letter["id"])).code == 1
         gone = await operator.get(f"{_PATH}/{letter['id']}")
         assert (gone.status_code, "a healed one is gone" in gone.json()["detail"]) == (409, True)
         everybody = {"workers": 1, "shards": 16, "held_shards": 16}
@@ -145,7 +146,8 @@ async def test_a_healed_reaction_is_retried_at_the_command_line(operator: Operat
             within_seconds=60,
         )
         assert [one["name"] for one in status["outboxes"]] == ["mail", "webhooks"]
-    assert await operator.entries() == [("retry_reaction", "asked"), ("retry_reaction", "done")]
+    entered = await operator.entries()
+    assert entered == [("retry_reaction", phase) for phase in ("asked", "done", "asked", "refused")]
 
 
 def _parked(status: dict[str, Any]) -> bool:
