@@ -66,7 +66,7 @@ async def test_a_dead_letter_is_seen_and_retried_and_another_is_skipped(site: Si
 
             await _mend(admin, order_id)
             await page.get_by_role("button", name="Retry").click()
-            await page.get_by_text("Nothing waits.").wait_for()
+            await page.locator("#letters").get_by_text("Nothing waits.").wait_for()
             await page.locator("#jobs").get_by_text("Retry order_detail").wait_for()
 
             order_id = await _broken_order(site, admin, "two")
@@ -77,7 +77,7 @@ async def test_a_dead_letter_is_seen_and_retried_and_another_is_skipped(site: Si
             await _mend(admin, order_id)
             await page.get_by_label("Why").fill("the order is cancelled by hand")
             await page.get_by_role("button", name="Skip the event").click()
-            await page.get_by_text("Nothing waits.").wait_for()
+            await page.locator("#letters").get_by_text("Nothing waits.").wait_for()
             await page.locator("#audit-table").get_by_text("Skip dead letter").wait_for()
     finally:
         await admin.close()

@@ -24,7 +24,7 @@ function showDesk() {
   byId("door").hidden = true;
   byId("desk").hidden = byId("bar").hidden = false;
   listen(desk.showOverview);
-  for (const part of [keys, sagas, watch]) part.look();
+  for (const part of [keys, letters, sagas, watch]) part.look();
 }
 
 async function enter(event) {

@@ -61,14 +61,18 @@ export function say(sentence) {
   else waiting = setTimeout(tell, pause);
 }
 
-/** Run what a button asks for, once at a time, and show what went wrong beside it. */
-export async function whileBusy(button, problem, work) {
+/**
+ * Run what a button asks for, once at a time, and show what went wrong beside it.
+ * `isShown` says whether that place still shows what was asked about: a dialog may have been opened for another since.
+ */
+export async function whileBusy(button, problem, work, isShown = () => true) {
   problem.textContent = "";
   button.disabled = true;
   try {
     return await work();
   } catch (error) {
-    problem.textContent = error.message;
+    if (isShown()) problem.textContent = error.message;
+    else say(error.message);
     return undefined;
   } finally {
     button.disabled = false;

@@ -6,6 +6,7 @@ import { count, json, moment, person, plural, sentence } from "./format.js";
 import { loadStoreNames } from "./names.js";
 
 const LAST = 50;
+let asked = 0;
 const TONES = { created: "good", changed: "busy", deleted: "warn", skipped: "warn", waiting: "bad", failed: "bad", unreadable: "bad" };
 
 /** Called with every overview: what there is to choose from. */
@@ -35,12 +36,14 @@ function missing() {
 }
 
 async function explain() {
+  const number = ++asked;
   byId("explained").hidden = true;
   if (missing()) return;
   const [name, store, key] = ["projection", "store", "key"].map((one) => byId(`explain-${one}`).value.trim());
   const query = new URLSearchParams({ tenant: store, key, last: LAST });
-  const found = await whileBusy(byId("do-explain"), byId("explain-error"), () => get(`/projections/${segment(name)}/explanation?${query}`));
-  if (!found) return;
+  const isLast = () => number === asked; // Another row may have been asked about from its dead letter.
+  const found = await whileBusy(byId("do-explain"), byId("explain-error"), () => get(`/projections/${segment(name)}/explanation?${query}`), isLast);
+  if (!found || !isLast()) return;
   show(found);
   byId("explained").hidden = false;
   byId("explained").focus({ preventScroll: true });

@@ -64,9 +64,10 @@ function openEnd(one) {
 
 async function end() {
   const one = ending;
-  const told = await whileBusy(byId("do-end-key"), byId("end-key-error"), () => post(`/keys/${one.id}/revocation`));
+  const isOpen = () => ending === one;
+  const told = await whileBusy(byId("do-end-key"), byId("end-key-error"), () => post(`/keys/${one.id}/revocation`), isOpen);
   if (!told) return;
-  byId("end-key").close();
+  if (isOpen()) byId("end-key").close();
   changed(`Key ${one.name} is ended`);
 }
 
@@ -131,6 +132,7 @@ export function begin() {
   // A key that was shown does not stay in the page.
   byId("new-key").addEventListener("close", () => (byId("made-key-text").value = ""));
   byId("do-end-key").addEventListener("click", end);
+  byId("end-key").addEventListener("close", () => (ending = null));
 }
 
 export const look = load;

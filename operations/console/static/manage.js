@@ -40,16 +40,17 @@ export function refreshProjection(fresh) {
 }
 
 function ask(button, path, data, done) {
-  const intent = JSON.stringify([path, data]);
+  const chosen = name;
+  const intent = JSON.stringify([chosen, path, data]);
   const key = intents.get(intent) ?? crypto.randomUUID();
   intents.set(intent, key);
   return whileBusy(button, byId("manage-error"), async () => {
-    await post(`/projections/${segment(name)}/${path}`, data, { key });
+    await post(`/projections/${segment(chosen)}/${path}`, data, { key });
     intents.delete(intent);
     say(done);
-    byId("manage").close();
+    if (name === chosen) byId("manage").close();
     dispatchEvent(new CustomEvent("asked"));
-  }).finally(() => refreshProjection(overview));
+  }, () => name === chosen).finally(() => refreshProjection(overview));
 }
 
 const store = () => byId("manage-store").value.trim() || null;

@@ -50,7 +50,7 @@ function update(row, one) {
 }
 
 async function openSaga(id) {
-  open = id;
+  const mine = (open = { id });
   const one = sagas.find((saga) => saga.order_id === id);
   byId("saga-error").textContent = "";
   byId("saga-note").value = "";
@@ -65,9 +65,10 @@ async function openSaga(id) {
   byId("saga").showModal();
   byId("saga-title").focus();
   try {
-    fill(await get(`/sagas/${id}`));
+    const found = await get(`/sagas/${id}`);
+    if (open === mine) fill(found);
   } catch (error) {
-    byId("saga-error").textContent = error.message;
+    if (open === mine) byId("saga-error").textContent = error.message;
   }
 }
 
@@ -89,10 +90,11 @@ async function help(button, path, done) {
     byId("saga-note").focus();
     return;
   }
-  const id = open;
-  const told = await whileBusy(button, byId("saga-error"), () => post(`/sagas/${id}/${path}`, { why }));
+  const { id } = open;
+  const isOpen = () => open?.id === id;
+  const told = await whileBusy(button, byId("saga-error"), () => post(`/sagas/${id}/${path}`, { why }), isOpen);
   if (!told) return;
-  byId("saga").close();
+  if (isOpen()) byId("saga").close();
   say(done);
   dispatchEvent(new CustomEvent("asked"));
   load();
@@ -100,6 +102,7 @@ async function help(button, path, done) {
 
 export function begin() {
   byId("sagas-state").addEventListener("change", load);
+  byId("saga").addEventListener("close", () => (open = null));
   byId("saga-form").addEventListener("submit", (event) => {
     event.preventDefault();
     help(byId("saga-retry"), "retry", "The saga is tried again");
