@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+import ssl
 from collections import Counter
 from email.message import EmailMessage
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.builders.certificates import own_certificate
 from tests.builders.reacting import running_reactions
 from tests.builders.smtp import smtp
 from tests.builders.write_api import WriteApi, made, order, shelf
@@ -124,6 +126,32 @@ async def test_a_password_is_never_sent_in_clear() -> None:
         await mailer_of(url).carry(mail)
         assert b"AUTH" not in server.verbs
         assert len(server.taken) == 1
+
+
+@pytest.mark.parametrize("way", ["offers", "within"])
+async def test_within_tls_a_password_goes_to_whom_the_system_vouches_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """By STARTTLS or from the first byte; to nobody whose certificate is unknown, or another's."""
+    mail = EmailMessage()
+    mail["From"], mail["To"] = "books@store.example", "emilie@yonville.example"
+    (own, context), (another, others) = own_certificate(tmp_path), own_certificate(tmp_path, address="127.0.0.2")
+    vouched = tmp_path / "vouched.pem"
+    vouched.write_text(own.read_text() + another.read_text())
+
+    async def carried(context: ssl.SSLContext) -> tuple[str | None, int, bool]:
+        problem = None
+        async with smtp(250, **{way: context}) as (server, url):
+            try:
+                await mailer_of(url.replace("//", "//user:word@")).carry(mail)
+            except MailUnavailableError as error:
+                problem = f"{error}"
+        return problem, len(server.taken), b"AUTH" in server.verbs
+
+    assert await carried(context) == ("SSLCertVerificationError", 0, False)
+    monkeypatch.setenv("SSL_CERT_FILE", f"{vouched}")
+    assert await carried(context) == (None, 1, True)
+    assert await carried(others) == ("SSLCertVerificationError", 0, False)
 
 
 def test_a_setting_names_a_mailer() -> None:
