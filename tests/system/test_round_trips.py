@@ -38,6 +38,8 @@ FROZEN: Final = (7, 1)
 
 COMMAND: Final = (5, 1)
 """The limits; then begin with tenant and claim, load, save, append with the answer, commit: for any number of lines."""
+SAVED_LAST: Final = (4, 1)
+"""The limits; then begin with tenant and claim, load, append with the answer and all that is saved, commit."""
 INSERT: Final = (4, 1)
 """One statement of its own: nothing to load, or nothing to save."""
 TWO_STEPS: Final = (6, 1)
@@ -90,7 +92,7 @@ WRITES: Final[Mapping[str, tuple[int, int]]] = {
     "place_hold": THREE_STEPS,
     "place_special_order": THREE_STEPS,
     "cancel_hold": THREE_STEPS,
-    "place_order": COMMAND,
+    "place_order": SAVED_LAST,
     "fulfil_order": TWO_STEPS,
     "cancel_order": TWO_STEPS,
     "return_from_order": TWO_STEPS,

@@ -12,6 +12,7 @@ import msgspec
 from shared_kernel.database.pool import Connection
 from write_side.command_execution.errors import LogHeadMissingError
 from write_side.command_execution.requests import Answer, CommandRequest, StoredHeaders
+from write_side.command_execution.saving import Saving, before
 from write_side.command_execution.unit_of_work import PendingEvent
 
 _APPEND = """
@@ -41,17 +42,27 @@ SELECT position FROM head
 
 
 async def append(
-    connection: Connection, request: CommandRequest, *, events: list[PendingEvent], answer: Answer, now: datetime
+    connection: Connection,
+    request: CommandRequest,
+    *,
+    events: list[PendingEvent],
+    answer: Answer,
+    now: datetime,
+    saving: Saving | None = None,
 ) -> int:
     """Give the events their positions, store the answer under its key if it has one, and return the log's new head.
+
+    Args:
+        saving: rows that the same statement writes.
 
     Raises:
         LogHeadMissingError: the counter row is not there, so nothing was appended.
     """
     claim = request.idempotency
+    before_it = saving.arguments if saving else (request.tenant.id,)
     head = await connection.fetch(
-        _APPEND,
-        request.tenant.id,
+        before(saving.parts, len(before_it), _APPEND) if saving else _APPEND,
+        *before_it,
         *_columns(events),
         claim and claim.key_digest,
         request.operation,

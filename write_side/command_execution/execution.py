@@ -136,12 +136,20 @@ class CommandExecution:
                 message = 'send If-Match with the version you have read, such as "3"'
                 raise PreconditionRequiredError(message)
             now = self._clock()
-            work = UnitOfWork(connection=connection, request=request, now=now, make_id=self._make_id)
+            work = UnitOfWork(
+                connection=connection,
+                request=request,
+                now=now,
+                make_id=self._make_id,
+                saves_last=not request.dry_run,
+            )
             outcome = await decide(work)
             if request.dry_run:
                 return Answer(status=200, data=_encoder.encode(outcome.data), position=None)
             answer = _answer(outcome)
-            position = await append(connection, request, events=work.events, answer=answer, now=now)
+            position = await append(
+                connection, request, events=work.events, answer=answer, now=now, saving=work.saved_last
+            )
             await _commit(connection)
         self._doorbell.ring(request.tenant.id, position)
         return msgspec.structs.replace(answer, position=position)

@@ -14,6 +14,7 @@ from shared_kernel.events.envelope import Event, Metadata, StoreTime
 from shared_kernel.events.registry import encode_payload
 from shared_kernel.tenancy import Tenant
 from write_side.command_execution.requests import CommandRequest
+from write_side.command_execution.saving import Saving, alone
 
 _metadata_encoder = msgspec.json.Encoder()
 
@@ -36,12 +37,25 @@ class UnitOfWork:
     """One attempt at one command, inside its transaction."""
 
     def __init__(
-        self, *, connection: Connection, request: CommandRequest, now: datetime, make_id: Callable[[], UUID]
+        self,
+        *,
+        connection: Connection,
+        request: CommandRequest,
+        now: datetime,
+        make_id: Callable[[], UUID],
+        saves_last: bool = False,
     ) -> None:
+        """Begin.
+
+        Args:
+            saves_last: whether whoever runs this appends `saved_last` together with the events.
+        """
         self.connection = connection
         self.now = now
         self.new_id = make_id
         self.events: list[PendingEvent] = []
+        self.saved_last: Saving | None = None
+        self._saves_last = saves_last
         self._request = request
         self._metadata: dict[datetime, str] = {}
 
@@ -66,6 +80,17 @@ class UnitOfWork:
             return
         message = f'the current version is "{current}"; read it again and decide anew'
         raise PreconditionFailedError(message)
+
+    async def save(self, saving: Saving) -> None:
+        """Write rows now."""
+        await self.connection.execute(alone(saving.parts), *saving.arguments)
+
+    async def save_last(self, saving: Saving) -> None:
+        """Write rows that no other statement of this command builds on: with its events, or else now."""
+        if self._saves_last and self.saved_last is None:
+            self.saved_last = saving
+        else:
+            await self.save(saving)
 
     def record(
         self, event: Event, *, stream_id: UUID, stream_version: int, occurred_at: datetime | None = None

@@ -40,7 +40,7 @@ async def place_order(command: PlaceOrder, work: UnitOfWork) -> Outcome:
         stock = ledger.account(command.location_id, demanded.edition_id)
         ledger.move(reserve(stock, quantity=demanded.quantity, order_id=order.order_id), occurred_at=work.now)
     await end_holds(holds, order_id=order.order_id, ledger=ledger, work=work)
-    await repository.add(work.connection, work.tenant.id, [order], placed_at=[work.now], movements=ledger.movements)
+    await _save(order, ledger, work)
     await note_customer(order.order_id, command.customer_id, work)
     work.record(placed(order), stream_id=order.order_id, stream_version=order.version)
     ledger.record_all(work)
@@ -48,6 +48,14 @@ async def place_order(command: PlaceOrder, work: UnitOfWork) -> Outcome:
         await paying.request_payment(order, command.payment_token, work)
     location = f"{ORDERS_PATH}/{order.order_id}"
     return Outcome(data=order_decided(order), version=order.version, status=201, location=location)
+
+
+async def _save(order: Order, ledger: Ledger, work: UnitOfWork) -> None:
+    saving = repository.adding(work.tenant.id, [order], placed_at=[work.now], movements=ledger.movements)
+    if order.customer_id is None and order.payment_id is None:
+        await work.save_last(saving)
+    else:  # rows that refer to the order follow
+        await work.save(saving)
 
 
 def refuse_unknown(command: PlaceOrder, offer: Offer) -> str:

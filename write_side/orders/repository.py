@@ -10,6 +10,7 @@ import msgspec
 from shared_kernel.database.pool import Connection
 from shared_kernel.events.catalog import Contributor
 from shared_kernel.events.orders import OrderedLine
+from write_side.command_execution.saving import Saving, alone
 from write_side.inventory.ledger import SAVE_MOVEMENTS, Movement, movement_arguments
 from write_side.inventory.model import Stock
 from write_side.inventory.repository import HELD, stock_of
@@ -57,8 +58,8 @@ FROM write.order_line l LEFT JOIN held USING (edition_id)
 WHERE l.tenant_id = $1 AND l.order_id = $2
 ORDER BY l.place
 """
-_ADD = f"""
-WITH {SAVE_MOVEMENTS}, added AS (
+_ADDING = f"""
+{SAVE_MOVEMENTS}, added AS (
     INSERT INTO write.sales_order (tenant_id, order_id, version, number, location_id, channel, status,
                                    fulfilment_status, currency, net_minor, tax_minor, total_minor, source,
                                    source_reference, placed_at, held_for)
@@ -66,18 +67,19 @@ WITH {SAVE_MOVEMENTS}, added AS (
     FROM unnest($12::uuid[], $13::int[], $14::text[], $15::uuid[], $16::text[], $17::text[], $18::text[], $19::text[],
                 $20::bigint[], $21::bigint[], $22::bigint[], $23::text[], $24::text[], $25::timestamptz[],
                 $42::text[]) AS o
+), added_line AS (
+    INSERT INTO write.order_line (tenant_id, order_id, line_id, place, edition_id, sku, title, authors, quantity,
+                                  fulfilled_quantity, returned_quantity, unit_price_minor, discount_minor, net_minor,
+                                  tax_minor, total_minor, cost_minor, tax_rate_basis_points)
+    SELECT $1, l.order_id, l.line_id, l.place, l.edition_id, l.sku, l.title, l.authors::jsonb, l.quantity,
+           l.fulfilled_quantity, 0, l.unit_price_minor, l.discount_minor, l.net_minor, l.tax_minor, l.total_minor,
+           l.cost_minor, l.tax_rate_basis_points
+    FROM unnest($26::uuid[], $27::uuid[], $28::int[], $29::uuid[], $30::text[], $31::text[], $32::text[], $33::int[],
+                $34::int[], $35::bigint[], $36::bigint[], $37::bigint[], $38::bigint[], $39::bigint[], $40::bigint[],
+                $41::int[])
+        AS l(order_id, line_id, place, edition_id, sku, title, authors, quantity, fulfilled_quantity, unit_price_minor,
+             discount_minor, net_minor, tax_minor, total_minor, cost_minor, tax_rate_basis_points)
 )
-INSERT INTO write.order_line (tenant_id, order_id, line_id, place, edition_id, sku, title, authors, quantity,
-                              fulfilled_quantity, returned_quantity, unit_price_minor, discount_minor, net_minor,
-                              tax_minor, total_minor, cost_minor, tax_rate_basis_points)
-SELECT $1, l.order_id, l.line_id, l.place, l.edition_id, l.sku, l.title, l.authors::jsonb, l.quantity,
-       l.fulfilled_quantity, 0, l.unit_price_minor, l.discount_minor, l.net_minor, l.tax_minor, l.total_minor,
-       l.cost_minor, l.tax_rate_basis_points
-FROM unnest($26::uuid[], $27::uuid[], $28::int[], $29::uuid[], $30::text[], $31::text[], $32::text[], $33::int[],
-            $34::int[], $35::bigint[], $36::bigint[], $37::bigint[], $38::bigint[], $39::bigint[], $40::bigint[],
-            $41::int[])
-    AS l(order_id, line_id, place, edition_id, sku, title, authors, quantity, fulfilled_quantity, unit_price_minor,
-         discount_minor, net_minor, tax_minor, total_minor, cost_minor, tax_rate_basis_points)
 """  # noqa: S608 - the same
 _SAVE = f"""
 WITH {SAVE_MOVEMENTS}, changed AS (
@@ -136,12 +138,22 @@ async def add(
     movements: Sequence[Movement],
 ) -> None:
     """Keep new orders with their lines, and move the stock they move."""
-    await connection.execute(
-        _ADD,
-        *movement_arguments(tenant_id, movements),
-        *_order_columns(orders, placed_at),
-        *_line_columns(orders),
-        [order.held_for for order in orders],
+    saving = adding(tenant_id, orders, placed_at=placed_at, movements=movements)
+    await connection.execute(alone(saving.parts), *saving.arguments)
+
+
+def adding(
+    tenant_id: UUID, orders: Sequence[Order], *, placed_at: Sequence[datetime], movements: Sequence[Movement]
+) -> Saving:
+    """The same rows, for whoever writes them together with others."""
+    return Saving(
+        parts=_ADDING,
+        arguments=(
+            *movement_arguments(tenant_id, movements),
+            *_order_columns(orders, placed_at),
+            *_line_columns(orders),
+            [order.held_for for order in orders],
+        ),
     )
 
 
