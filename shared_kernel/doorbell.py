@@ -5,6 +5,7 @@ Nothing is lost when a ring is: the projector sweeps, readers ask the log. So ri
 
 import asyncio
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -15,9 +16,10 @@ from redis.exceptions import RedisError
 
 from shared_kernel.log.partitions import shard_of
 from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
-from shared_kernel.redis.heads import raise_head
+from shared_kernel.redis.heads import raise_heads
 from shared_kernel.redis.keys import DOORBELL_CHANNEL
 from shared_kernel.redis.multiplexed import MultiplexedRedis
+from shared_kernel.redis.replies import pack_shared
 
 DRAIN_SHARD_JOB = "drain_shard"
 ARQ_QUEUE = "sw:arq:shards"
@@ -71,16 +73,16 @@ class RedisDoorbell:
         while self._pending:
             news, self._pending = self._pending, {}
             try:
-                await asyncio.gather(*(self._hint(tenant_id, position) for tenant_id, position in news.items()))
-                await self._enqueue({shard_of(tenant_id) for tenant_id in news})
+                shards = {shard_of(tenant_id) for tenant_id in news}
+                await self._hint(news, shards)
+                await self._enqueue(shards)
             except (RedisUnavailable, RedisReplyError, RedisError, OSError) as error:
                 log.debug("doorbell_not_heard", tenants=len(news), reason=type(error).__name__)
 
-    async def _hint(self, tenant_id: UUID, position: int) -> None:
-        await asyncio.gather(
-            raise_head(self._redis, tenant_id, position),
-            self._redis.call("PUBLISH", DOORBELL_CHANNEL, f"{shard_of(tenant_id)}"),
-        )
+    async def _hint(self, news: Mapping[UUID, int], shards: Iterable[int]) -> None:
+        """All of it leaves at once: whoever is woken may find the head of before, and asks the log if it matters."""
+        waking = (self._redis.send(pack_shared(("PUBLISH", DOORBELL_CHANNEL, f"{shard}"))) for shard in shards)
+        await asyncio.gather(*waking, raise_heads(self._redis, news))
 
     async def _enqueue(self, shards: set[int]) -> None:
         now = time.monotonic()
