@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import msgspec
 import redis
 
-from benchmarks.floors.reading import BODY_KEY
+from benchmarks.floors.reading import BODY_KEY, DASHBOARD_KEY
 from benchmarks.load.plan import SHORT_MARK, request
 from benchmarks.load.running import LoadGenerator
 from benchmarks.machine import Cores
@@ -42,7 +43,7 @@ _ROWS_OF_A_PAGE = 20
 _CACHED = "/api/v1/orders"
 # Each asks for another moment, so that no answer is stored yet; two digits of the day keep every moment in the past.
 _FROM_TABLE = f"/api/v1/orders?placed_at%5Blt%5D=2999-01-01T00:00:00.{SHORT_MARK.decode()}Z"
-_DASHBOARD = "/api/v1/sales?by=day&from={from_date}&to={to_date}"
+_DASHBOARD = "/api/v1/sales?by={by}&from={from_date}&to={to_date}"
 
 
 def measure(site: Site, generator: LoadGenerator, cores: Cores, effort: Effort) -> list[Row]:
@@ -68,7 +69,8 @@ def measure(site: Site, generator: LoadGenerator, cores: Cores, effort: Effort) 
             serving("read_side.app:app", core=cores.server, variables=place.read_api(), folder=site.folder)
         )
         body = ask(shelfwise.port, _CACHED, stores[0])
-        _prepare_floor(place, stores[0], body)
+        dashboard = ask(shelfwise.port, dashboard_target(), stores[0])
+        _prepare_floor(place, stores[0], body, dashboard)
         floor = stack.enter_context(
             serving(
                 "benchmarks.floors.reading:app",
@@ -85,7 +87,8 @@ def measure(site: Site, generator: LoadGenerator, cores: Cores, effort: Effort) 
                 folder=site.folder,
             )
         )
-        return compete(_contenders(shelfwise, floor, peer, stores, body_bytes=len(body)), generator, effort)
+        sizes = _Sizes(page=len(body), dashboard=len(dashboard))
+        return compete(_contenders(shelfwise, floor, peer, stores, sizes=sizes), generator, effort)
 
 
 def ask(port: int, target: str, store: BenchStore) -> bytes:
@@ -103,14 +106,22 @@ def ask(port: int, target: str, store: BenchStore) -> bytes:
     return body
 
 
-def dashboard_target(store_days: int = 365) -> str:
-    """Sales by day over a year up to today."""
+def dashboard_target(store_days: int = 365, *, by: str = "day") -> str:
+    """Sales over a year up to today."""
     today = datetime.now(UTC).date()
-    return _DASHBOARD.format(from_date=today - timedelta(days=store_days), to_date=today + timedelta(days=1))
+    first = today - timedelta(days=store_days)
+    return _DASHBOARD.format(by=by, from_date=first, to_date=today + timedelta(days=1))
+
+
+class _Sizes(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes of answers."""
+
+    page: int
+    dashboard: int
 
 
 def _contenders(
-    shelfwise: Process, floor: Process, peer: Process, stores: Sequence[BenchStore], *, body_bytes: int
+    shelfwise: Process, floor: Process, peer: Process, stores: Sequence[BenchStore], *, sizes: _Sizes
 ) -> list[Contender]:
     def ours(key: str, target: str, note: str, chosen: Sequence[BenchStore]) -> Contender:
         asked = tuple(request("GET", target, headers=one.authorization) for one in chosen)
@@ -124,7 +135,7 @@ def _contenders(
 
     first = stores[:1]
     return [
-        bare("read.floor.bytes", "/bytes", f"bare Litestar, {body_bytes:,} bytes"),
+        bare("read.floor.bytes", "/bytes", f"bare Litestar, {sizes.page:,} bytes"),
         bare("read.floor.multiplexed", "/multiplexed", "bare Litestar, one multiplexed Redis GET"),
         bare("read.floor.pooled", "/pooled", "bare Litestar, one pooled redis-py GET"),
         ours("read.cached.shelfwise", _CACHED, f"GET /orders from Redis, {len(stores)} stores", stores),
@@ -132,8 +143,14 @@ def _contenders(
         bare("read.floor.same_sql", "/same-sql", "bare Litestar + asyncpg, the same page of the same table"),
         ours("read.list.shelfwise", _FROM_TABLE, "GET /orders, every request another query", first),
         theirs("read.list.fastapi", "/orders", "FastAPI + ORM, 20 orders with lines"),
+        bare(
+            "read.floor.dashboard",
+            "/multiplexed-dashboard",
+            f"bare Litestar, one multiplexed Redis GET of the dashboard's {sizes.dashboard:,} bytes",
+        ),
         ours("read.dashboard.shelfwise", dashboard_target(), "GET /sales?by=day over a year", first),
-        theirs("read.dashboard.fastapi", "/dashboard", "FastAPI + ORM, added up when asked"),
+        theirs("read.dashboard.fastapi", "/dashboard", "FastAPI + ORM, the same days added up when asked"),
+        ours("read.months.shelfwise", dashboard_target(by="month"), "GET /sales?by=month over a year", first),
     ]
 
 
@@ -146,9 +163,10 @@ def _floor(place: Place, store: BenchStore) -> dict[str, str]:
     }
 
 
-def _prepare_floor(place: Place, store: BenchStore, body: bytes) -> None:
+def _prepare_floor(place: Place, store: BenchStore, body: bytes, dashboard: bytes) -> None:
     with redis.Redis.from_url(place.redis_url) as client:
         client.set(BODY_KEY, body)
+        client.set(DASHBOARD_KEY, dashboard)
     asyncio.run(_fill_prepared(place, store, body))
 
 

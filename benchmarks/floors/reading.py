@@ -14,6 +14,7 @@ from shared_kernel.database.pool import PoolSettings, build_pool
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 
 BODY_KEY = "bench:body"
+DASHBOARD_KEY = "bench:dashboard"
 _POOL_SIZE = 10
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL app.tenant_id = '{}'"
 _PREPARED = "SELECT body FROM bench.prepared_row WHERE tenant_id = $1 ORDER BY place LIMIT 20"
@@ -66,6 +67,14 @@ async def multiplexed() -> Response[bytes]:
     return _json(body)
 
 
+@get("/multiplexed-dashboard")
+async def multiplexed_dashboard() -> Response[bytes]:
+    """The dashboard's bytes in the same way: what moving so many of them costs alone."""
+    body = await _open.multiplexed.call("GET", DASHBOARD_KEY)
+    assert isinstance(body, bytes)
+    return _json(body)
+
+
 @get("/pooled")
 async def pooled() -> Response[bytes]:
     """The body from Redis, through redis-py and its pool."""
@@ -111,4 +120,5 @@ async def _lifespan(_app: Litestar) -> AsyncIterator[None]:
         yield
 
 
-app = Litestar([same_bytes, multiplexed, pooled, prepared, same_sql], lifespan=[_lifespan], openapi_config=None)
+_HANDLERS = [same_bytes, multiplexed, multiplexed_dashboard, pooled, prepared, same_sql]
+app = Litestar(_HANDLERS, lifespan=[_lifespan], openapi_config=None)
