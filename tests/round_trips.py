@@ -20,9 +20,7 @@ MAX_PAGES: Final = 6
 _POLLED: Final = frozenset({STATE})
 """Asked again and again by who waits for a position: bounded by time, not by data."""
 _COMMAND: Final = "CommandExecution._until_decided"
-_BESIDE: Final = frozenset(
-    {"RedisDoorbell._spread", "RedisDoorbell._hint", "raise_head", "MultiplexedRedis.call", "QueryCache._store"}
-)
+_BESIDE: Final = frozenset({"RedisDoorbell._spread", "raise_heads", "QueryCache._store"})
 """Tasks that a request leaves behind and nobody waits for."""
 
 
