@@ -43,8 +43,10 @@ async def serve_probe(*, port: int, health: Health, metrics: Metrics, host: str 
         The port.
     """
     probe = _Probe(health, metrics)
-    server = await asyncio.start_server(probe.converse, host, port, limit=_MAX_REQUEST_BYTES)
+    # Whoever is cancelled while it begins to serve would leave the port open: so it begins where it is closed as well.
+    server = await asyncio.start_server(probe.converse, host, port, limit=_MAX_REQUEST_BYTES, start_serving=False)
     try:
+        await server.start_serving()
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()

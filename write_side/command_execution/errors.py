@@ -26,8 +26,6 @@ class ConcurrentChangeError(ConflictError):
 class PlanEndedError(ConflictError):
     """What was planned under a key was not done and never will be: told once, and then the key stands for nothing."""
 
-    code = "plan_ended"
-
 
 class OutcomeUnknownError(DatabaseUnavailableError):
     """The database went away; the command may or may not have been committed."""
