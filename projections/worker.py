@@ -52,7 +52,7 @@ from shared_kernel.http.probe import serve_probe
 from shared_kernel.identifiers import new_id
 from shared_kernel.observability.logging import LogFormat, configure_logging
 from shared_kernel.observability.metrics import Metrics
-from shared_kernel.process import die_with_parent, keep_for_good
+from shared_kernel.process import collect_rarely, die_with_parent, keep_for_good
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.settings import read_settings
 from shared_kernel.subscription.hints import listen
@@ -284,6 +284,7 @@ def main() -> None:
     if settings.parent_pid is not None:
         die_with_parent(parent_pid=settings.parent_pid)
     keep_for_good()
+    collect_rarely()
     uvloop.run(run_until_signalled(settings, projections=projections_named(settings.projections_from)))
 
 

@@ -8,12 +8,14 @@ from itertools import islice
 from uuid import UUID
 
 import asyncpg
+from redis.asyncio import Redis
 
 from benchmarks.place import Place
 from benchmarks.stores import BenchStore, StoreLog, placed, times
 from shared_kernel.events.orders import FulfilledLine, OrderFulfilled, OrderPlaced
 from shared_kernel.identifiers import new_id
 from shared_kernel.log.partitions import shard_of
+from shared_kernel.redis.keys import DOORBELL_CHANNEL
 
 _OPEN_ORDERS = 20
 """How many orders of a store wait to be fulfilled at any time."""
@@ -104,12 +106,15 @@ async def write_hidden_log(place: Place, *, stores: int, events: int, seed: int)
 
 
 async def show(place: Place, tenants: list[UUID]) -> None:
-    """Move the heads to the logs' ends: from now on there is news."""
+    """Move the heads to the logs' ends: from now on there is news, and whoever listens is told, as after a commit."""
     connection = await asyncpg.connect(place.write_admin_url)
     try:
         await connection.execute(_SHOW, tenants)
     finally:
         await connection.close()
+    async with Redis.from_url(place.redis_url) as redis:
+        for shard in sorted({shard_of(tenant) for tenant in tenants}):
+            await redis.publish(DOORBELL_CHANNEL, f"{shard}")
 
 
 async def _copy(connection: asyncpg.Connection, streams: list[_Stream]) -> None:

@@ -15,7 +15,7 @@ from operations.servers.installation import Installation
 from shared_kernel.database.pool import Connection
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.observability.logging import configure_logging
-from shared_kernel.process import die_with_parent
+from shared_kernel.process import collect_rarely, die_with_parent
 from shared_kernel.settings import read_settings
 
 _SAY_SECONDS: Final = 1.0
@@ -87,6 +87,7 @@ def main() -> None:
     settings = read_settings(VerifierSettings, os.environ)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     die_with_parent(parent_pid=settings.parent_pid)
+    collect_rarely()
     asyncio.run(verify(settings))
 
 

@@ -5,6 +5,8 @@ from importlib import import_module
 
 import click
 
+from shared_kernel.process import collect_rarely
+
 _ROOM = "operations.command_line"
 _COMMANDS: Mapping[str, str] = {
     "up": "up:up",
@@ -55,4 +57,5 @@ def shelfwise() -> None:
 
 def main() -> None:
     """The console script's entry."""
+    collect_rarely()  # an import and a verification hold thousands of rows
     shelfwise(prog_name="shelfwise")

@@ -140,11 +140,17 @@ def _scan(catalog: Catalog, batch: Batch) -> list["_Part"]:
     groups: dict[BuildId, list[Checkpoint]] = defaultdict(list)
     for one in batch.checkpoints:
         groups[one.build_id].append(one)
+    kinds = {tenant: {type(one.event) for one in run.recorded} for tenant, run in batch.events.items()}
     parts = []
     for build, checkpoints in groups.items():
         subject = catalog.subject(build.name)
+        handles = subject.projection.handles
         after = {one.tenant_id: one.position for one in checkpoints}
-        scanned = scan(subject.projection, batch.events.values(), after)
+        # Most views have no business with most runs, and need not look at each of their events to see it.
+        concerned = [
+            run for tenant, run in batch.events.items() if run.unreadable or not handles.isdisjoint(kinds[tenant])
+        ]
+        scanned = scan(subject.projection, concerned, after)
         parts.append(_Part(subject=subject, build=build, checkpoints=checkpoints, scanned=scanned))
     return parts
 

@@ -63,9 +63,7 @@ WRITE = Script(
             redis.call('SET', KEYS[index], position .. '|' .. body, 'EX', ARGV[4])
         end
     end
-    for index = 1, fields do
-        redis.call('HSET', KEYS[1], ARGV[at + 2 * index - 1], ARGV[at + 2 * index])
-    end
+    if fields > 0 then redis.call('HSET', KEYS[1], unpack(ARGV, at + 1, at + 2 * fields)) end
     redis.call('PEXPIRE', KEYS[1], ARGV[3])
     return 1
     """
@@ -80,8 +78,7 @@ _INSTALL = Script(
     local epoch = redis.call('HGET', KEYS[1], 'e')
     if epoch and tonumber(epoch) > tonumber(ARGV[2]) then return 0 end
     redis.call('DEL', KEYS[1])
-    redis.call('HSET', KEYS[1], 'i', ARGV[1], 'e', ARGV[2])
-    for index = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1]) end
+    redis.call('HSET', KEYS[1], 'i', ARGV[1], 'e', ARGV[2], unpack(ARGV, 5))
     redis.call('PEXPIRE', KEYS[1], ARGV[4])
     return 1
     """

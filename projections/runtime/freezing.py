@@ -22,7 +22,7 @@ from projections.runtime.folding import read_events
 from projections.runtime.leases import Lease
 from projections.runtime.skipping import Skips
 from shared_kernel.database.pool import Connection, Pool
-from shared_kernel.database.transactions import transaction
+from shared_kernel.database.transactions import lent, transaction
 from shared_kernel.log.archive.errors import UNREADABLE
 from shared_kernel.log.reader import Want, fetch
 from shared_kernel.subscription.stopping import heed_cancellation
@@ -176,7 +176,7 @@ class Freezing:
         self._rests_until = {tenant: until for tenant, until in self._rests_until.items() if until > now}
         awake = [tenant for tenant in tenants if tenant not in self._rests_until]
         names, versions = [name for name, _ in self._labels], [version for _, version in self._labels]
-        async with transaction(self._read_pool, tenant_id=None) as connection:
+        async with lent(self._read_pool) as connection:
             row = await connection.fetchrow(_UNFINISHED, awake, names, versions)
         if row is None:
             self._not_before = now + _LOOK_SECONDS

@@ -56,6 +56,7 @@ class Rounds:
         self._project = project
         self._budget = _FIRST_BUDGET
         self._had_news: dict[UUID, float] = {}
+        self._was_behind: dict[UUID, float] = {}
         self._backlogs = 0
         self._slices = Slices()
 
@@ -96,7 +97,11 @@ class Rounds:
         self._backlogs = len(chosen.backlogged)
         self._slices.note_behind(chosen.backlogged)
         self._had_news = {tenant: at for tenant, at in self._had_news.items() if at > now - _OTHERS_SECONDS}
-        self._had_news |= {turn.tenant_id: now for turn in chosen.together}
+        self._was_behind = {tenant: at for tenant, at in self._was_behind.items() if at > now - _OTHERS_SECONDS}
+        self._was_behind |= dict.fromkeys(chosen.backlogged, now)
+        # The rest of a backlog is nobody's news: the last of many stores would leave time to those that are done.
+        news = (turn.tenant_id for turn in chosen.together if turn.tenant_id not in self._was_behind)
+        self._had_news |= dict.fromkeys(news, now)
         return chosen
 
     async def take(self, shards: Mapping[int, Shard], turns: Sequence[Turn], *, is_alone: bool = False) -> bool:

@@ -1,4 +1,4 @@
-"""A child ends with its parent, however the parent ends."""
+"""A child ends with its parent, however the parent ends; cycles go, if seldom."""
 
 import subprocess
 import sys
@@ -14,6 +14,23 @@ PARENT = """
 import os, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", {child!r}.replace("PARENT", str(os.getpid()))])
 child.wait()
+"""
+CYCLES = """
+import gc
+from shared_kernel.process import collect_rarely
+
+class Node:
+    pass
+
+collected = []
+collect_rarely()
+gc.callbacks.append(lambda phase, info: collected.append(info["collected"]) if phase == "stop" else None)
+kept = [(number,) for number in [object() for _ in range(10_000)]]
+print(len(collected), flush=True)
+for _ in range(200_000):
+    node = Node()
+    node.itself = node
+print(sum(collected) > 100_000)
 """
 
 
@@ -36,3 +53,9 @@ def test_a_child_whose_parent_ended_before_it_asked_ends_at_once() -> None:
     orphan = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
     assert orphan.returncode == -9
     assert orphan.stdout == b""
+
+
+def test_cycles_are_looked_for_seldom_and_found() -> None:
+    """Ten thousand objects more are no reason to look; who makes cycles all the time gets their memory back."""
+    looked = subprocess.run([sys.executable, "-c", CYCLES], capture_output=True, timeout=60, check=True)
+    assert looked.stdout.split() == [b"0", b"True"]

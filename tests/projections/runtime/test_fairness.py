@@ -61,6 +61,28 @@ async def test_a_backlog_gives_way_to_those_who_have_news(servers: Servers, monk
         assert after_an_outage.want.limit == alone.want.limit
 
 
+async def test_the_rest_of_a_backlog_is_nobodys_news(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two far behind, the last leaves no time to the one that has just caught up; to one with news it does."""
+    monkeypatch.setattr("projections.runtime.rounds._OTHERS_SECONDS", 3_600.0)
+
+    async def project(_batch: Batch) -> BatchResult:
+        raise AssertionError
+
+    async with open_runtime(servers, (tally(),)) as runtime:
+        parts = parts_of(runtime)
+        rounds, shard = Rounds(parts, project), Shard(parts, await runtime.lease(shard_of(LARGE)))
+        nearly_done = UUID(int=(3 << 120) + 5)
+        shard.tenants.put([at_the_beginning(store) for store in (LARGE, SMALL, nearly_done)], blocked=[])
+        shard.heads = {LARGE: 50_000, nearly_done: 50_000}
+        rounds.choose([shard])
+        shard.heads[nearly_done] = 1
+        assert [turn.tenant_id for turn in rounds.choose([shard]).together] == [nearly_done]
+        assert not rounds.gives_way()
+        shard.heads[SMALL] = 1
+        rounds.choose([shard])
+        assert rounds.gives_way()
+
+
 def test_a_batch_beside_others_is_as_long_as_it_may_take() -> None:
     """However fast the machine is; and the others have as long again."""
     slices = Slices()
