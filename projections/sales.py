@@ -1,21 +1,21 @@
-"""`sales`: sums by hour and day of the store's calendar, in total and by title, author, location and channel.
+"""`sales`: sums by hour of the store's calendar in total, and by day also by title, author, location and channel.
 
 An author gets the whole line, and so does each of several, so that authors do not add up to the total.
 """
 
 import unicodedata
 from collections.abc import Iterable, Iterator
-from typing import cast
+from typing import TypeAlias, cast
 
 import msgspec
 
 from projections.fold import AnyRecorded, Projection
 from projections.revenue import REVENUE_EVENTS, Effect, RevenueEvent, effect_of
 from read_side.sales.view import VIEW, Dimension, Grain, SalesRow
-from shared_kernel.events.envelope import StoreTime
 from shared_kernel.events.orders import OrderedLine
 from shared_kernel.views import Key
 
+_Key: TypeAlias = tuple[Grain, Dimension, str, str]
 _MAX_AUTHOR_ID_CHARACTERS = 200  # names end well before it; an index takes it in any script
 
 
@@ -45,16 +45,14 @@ def author_id(name: str) -> str:
 def _touches(recorded: AnyRecorded) -> Iterator[tuple[Key, SalesRow]]:
     event = cast("RevenueEvent", recorded.event)
     effect = effect_of(event)
-    buckets = _buckets(recorded.metadata.store_time)
-    for (dimension, dimension_id), total in _sums(event).items():
-        for grain, bucket in buckets:
-            key = (grain, dimension, bucket, dimension_id)
-            yield key, _row(key, total, effect=effect, currency=event.currency)
-
-
-def _buckets(time: StoreTime) -> tuple[tuple[Grain, str], ...]:
+    time = recorded.metadata.store_time
     day = time.date.isoformat()
-    return ("day", day), ("hour", f"{day}T{time.hour:02d}")
+    for (dimension, dimension_id), total in _sums(event).items():
+        key: _Key = ("day", dimension, day, dimension_id)
+        yield key, _row(key, total, effect=effect, currency=event.currency)
+        if dimension == "all":
+            hour: _Key = ("hour", dimension, f"{day}T{time.hour:02d}", dimension_id)
+            yield hour, _row(hour, total, effect=effect, currency=event.currency)
 
 
 def _sums(event: RevenueEvent) -> dict[tuple[Dimension, str], _Sum]:
@@ -87,7 +85,7 @@ def _authors(names: Iterable[str]) -> Iterable[tuple[str, str]]:
     return {identifier: name for name in names if (identifier := author_id(name))}.items()
 
 
-def _row(key: tuple[Grain, Dimension, str, str], total: _Sum, *, effect: Effect, currency: str) -> SalesRow:
+def _row(key: _Key, total: _Sum, *, effect: Effect, currency: str) -> SalesRow:
     grain, dimension, bucket, dimension_id = key
     return SalesRow(
         grain=grain,

@@ -34,10 +34,12 @@ class Statistics:
         """Count the rows a batch added, and note which builds are due."""
         rows = {one.id: one.rows for one in before}
         for one in after:
-            build = one.build_id
-            self._grown[build] = self._grown.get(build, 0) + max(0, one.rows - rows.get(one.id, one.rows))
-            if self._is_due(build):
-                self._something_is_due.set()
+            added = one.rows - rows.get(one.id, one.rows)
+            if added > 0:
+                build = one.build_id
+                self._grown[build] = self._grown.get(build, 0) + added
+                if self._is_due(build):
+                    self._something_is_due.set()
 
     async def run(self) -> None:
         """Have what is due analysed, beside the batches, until cancelled."""

@@ -55,7 +55,7 @@ def test_days_and_months_add_up_to_all_time_and_agree_with_sales(log: OrderLog) 
         units[sold.span][f"{sold.edition_id}"] += sold.units
         net[sold.span][f"{sold.edition_id}"] += sold.net_minor
     for row in fold(SALES, log.events).values():
-        if row.grain == "hour" and row.dimension == "title":
+        if row.grain == "day" and row.dimension == "title":
             units["sales"][row.dimension_id] += row.units - row.returned_units
             net["sales"][row.dimension_id] += row.net_minor
     assert units["all"] == units["month"] == units["day"] == units["sales"]
