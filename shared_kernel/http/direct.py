@@ -140,7 +140,7 @@ async def send_response(response: Response[Any], send: Send, *, status: int) -> 
         TypeError: it is one of those others, a bug.
     """
     body = response.content
-    if not isinstance(body, bytes | None) or response.cookies or response.background is not None:
+    if not isinstance(body, bytes | None) or response.background is not None:
         message = "a direct route answers with encoded bytes and nothing beside"
         raise TypeError(message)
     fields = [
@@ -149,6 +149,7 @@ async def send_response(response: Response[Any], send: Send, *, status: int) -> 
     if body is not None:
         media_type = response.media_type or "application/json"
         fields += ((b"content-type", media_type.encode("latin-1")), (b"content-length", b"%d" % len(body)))
+    fields += (cookie.to_encoded_header() for cookie in response.cookies)
     await send({"type": "http.response.start", "status": response.status_code or status, "headers": fields})
     await send({"type": "http.response.body", "body": body or b"", "more_body": False})
 
