@@ -11,7 +11,7 @@ from uuid import UUID
 
 _SLICE_SECONDS = 0.015
 """About two rounds of those who have news: one more in front of a store's own."""
-_FIRST_EVENTS, FEWEST_EVENTS = 24, 8
+_FIRST_EVENTS, FEWEST_EVENTS = 24, 16
 """Fewer would mostly be round trips."""
 _FEWER, _MORE = 0.75, 1.25
 _LOOK_SECONDS = 1.0
@@ -19,6 +19,8 @@ _MOST_DOUBLINGS = 5
 """Half a second at a time and hardly a rest: a batch like any other."""
 _LOOKS_BEFORE_HALVING = 5
 """In a row without any growth: until then what was gained is kept."""
+_MOST_CROWDED = 2.0
+"""A third of the time is a backlog's however slow the machine is."""
 _LONGEST_REST_SECONDS = 0.5
 """A batch that hung for longer did so without working: nobody is owed that time."""
 
@@ -38,10 +40,13 @@ class Slices:
         """How many a batch may have."""
         return round(self._events)
 
+    @property
+    def _slice_seconds(self) -> float:
+        return _SLICE_SECONDS * 2.0**self._doublings
+
     def note_batch(self, *, events: int, seconds: float) -> None:
         """A batch of a backlog took so long."""
-        wanted_seconds = _SLICE_SECONDS * 2.0**self._doublings
-        if seconds > wanted_seconds:
+        if seconds > self._slice_seconds:
             self._events = max(FEWEST_EVENTS, self._events * _FEWER)
         elif events >= self.events:
             self._events *= _MORE
@@ -62,5 +67,6 @@ class Slices:
         self._looked_at, self._behind = now, dict(events)
 
     def rest_seconds(self, took_seconds: float) -> float:
-        """How long after a batch the others have all to themselves."""
-        return min(took_seconds, _LONGEST_REST_SECONDS) * 0.25**self._doublings
+        """How long after a batch the others have all to themselves: longer where so few events took so long."""
+        crowded = min(_MOST_CROWDED, max(1.0, took_seconds / self._slice_seconds))
+        return min(took_seconds * crowded, _LONGEST_REST_SECONDS) * 0.5**self._doublings
