@@ -217,8 +217,8 @@ def _loops(settings: ProjectorSettings, parts: ProjectorParts) -> list[Coroutine
         listen(settings.redis_url, parts.keeper.wake),
         run_jobs(settings.redis_url, parts.keeper.wake),
         run_requests(parts.drains, parts.keeper),
-        run_freezing(parts.drains.read_pool, parts.drains.catalog),
-        run_indexing(parts.drains, lambda: parts.keeper.held),
+        run_freezing(parts.drains.read_pool, parts.drains.catalog, parts.drains.news),
+        run_indexing(parts.drains, lambda: parts.keeper.held, parts.live.gives_way),
         parts.loading.run(),
         keep_place(parts.drains.read_pool, parts.line, parts.place, parts.drains.times),
     ]

@@ -25,6 +25,8 @@ _UPKEEP_SECONDS = 0.5
 _STATE_RENEWAL_SECONDS = 4.0
 """Well below the states' expiry in Redis."""
 _MAX_BACKOFF_SECONDS = 5.0
+_LONGEST_REST_SECONDS = 0.5
+"""After a step that hung or waited for longer than that, which was nobody's time."""
 
 log = structlog.get_logger()
 
@@ -44,10 +46,20 @@ class ShardDrain:
         )
         self._careful_rounds = Rounds(parts, self._projecting.project)
         self._rebuild = Rebuild(
-            **pools, catalog=parts.catalog, lease=lease, projecting=self._projecting, skips=parts.skips
+            **pools,
+            catalog=parts.catalog,
+            lease=lease,
+            projecting=self._projecting,
+            skips=parts.skips,
+            gives_way=live.gives_way,
         )
         self._freezing = Freezing(
-            **pools, catalog=parts.catalog, lease=lease, projecting=self._projecting, skips=parts.skips
+            **pools,
+            catalog=parts.catalog,
+            lease=lease,
+            projecting=self._projecting,
+            skips=parts.skips,
+            gives_way=live.gives_way,
         )
         self._healing = Healing(**pools, catalog=parts.catalog, lease=lease, skips=parts.skips)
 
@@ -171,12 +183,13 @@ class ShardDrain:
 
     async def _rebuild_step(self) -> bool:
         """One batch of what is being rebuilt, in turn with the live rounds; whether there is more to do at once."""
-        tenants = self._shard.tenants.ids()
+        tenants = self._unfinished()
         building = await self._rebuild.next(tenants) if tenants else None
         # The way back folds nothing: no rate holds it up.
         if building is None or (self._rebuild.seconds_until_allowed() and not building.is_return):
             return False
         async with self._parts.rebuild_turns, self._live.standing_still(self._shard):
+            started = time.monotonic()
             if await self._rebuild.step(building):
                 tenant = building.checkpoint.tenant_id
                 if building.is_return:
@@ -185,14 +198,26 @@ class ShardDrain:
                 await self._shard.write_through([tenant], {})
             elif building.checkpoint.parked:
                 await self._shard.load([building.checkpoint.tenant_id])  # there are parked keys to be healed now
+        await self._leave_time(time.monotonic() - started)
         return not self._rebuild.seconds_until_allowed()
 
     async def _freezing_step(self) -> bool:
         """One batch of what is being frozen, in the same way."""
-        unfinished = await self._freezing.next(self._shard.tenants.ids())
+        tenants = self._unfinished()
+        unfinished = await self._freezing.next(tenants) if tenants else None
         if unfinished is None:
             return False
         async with self._parts.rebuild_turns, self._live.standing_still(self._shard):
+            started = time.monotonic()
             if await self._freezing.step(unfinished):
                 await self._shard.load([unfinished.checkpoint.tenant_id])  # there are parked keys to be healed now
+        await self._leave_time(time.monotonic() - started)
         return True
+
+    async def _leave_time(self, took_seconds: float) -> None:
+        """As much as a step took, to those who have news."""
+        if self._live.gives_way():
+            await asyncio.sleep(min(took_seconds, _LONGEST_REST_SECONDS))
+
+    def _unfinished(self) -> list[UUID]:
+        return self._parts.news.unfinished_among(self._shard.tenants.ids())

@@ -6,7 +6,7 @@ snapshot in it, so that there are never more of them than one tenant may have sn
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 import asyncpg
@@ -20,6 +20,7 @@ from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.errors import DATABASE_FAILURES
 from projections.runtime.folding import read_events
 from projections.runtime.leases import Lease
+from projections.runtime.news import News
 from projections.runtime.skipping import Skips
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import lent, transaction
@@ -29,7 +30,7 @@ from shared_kernel.subscription.stopping import heed_cancellation
 
 SNAPSHOTS = "snapshots"
 _LOOK_SECONDS = 0.5
-_BATCH_EVENTS = 500
+_BATCH_EVENTS, _BATCH_BESIDE_OTHERS = 500, 50
 _STUCK_PAUSE_SECONDS = 5.0
 """A store whose next event cannot be understood waits for an operator."""
 _AT_A_TIME = 20
@@ -91,7 +92,7 @@ ORDER BY f.begun_at, c.name LIMIT 1
 """
 
 
-async def run_freezing(pool: Pool, catalog: Catalog) -> None:
+async def run_freezing(pool: Pool, catalog: Catalog, news: News) -> None:
     """Begin what is asked for and end what has expired, until cancelled; the drains fold."""
     snapshots = catalog.get(SNAPSHOTS)
     if snapshots is None:  # a release, or a test, without them
@@ -99,24 +100,26 @@ async def run_freezing(pool: Pool, catalog: Catalog) -> None:
     while True:
         heed_cancellation()
         try:
-            await _begin(pool, catalog, snapshots)
+            if await _begin(pool, catalog, snapshots):
+                news.note_unfinished(None)
             await _expire(pool)
         except (*DATABASE_FAILURES, asyncpg.ForeignKeyViolationError) as error:  # the build chosen was just dropped
             log.warning("snapshots_not_looked_at", error=type(error).__name__)
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _begin(pool: Pool, catalog: Catalog, snapshots: Subject) -> None:
-    """Several workers may be at it: whoever comes second finds it done."""
+async def _begin(pool: Pool, catalog: Catalog, snapshots: Subject) -> bool:
+    """Whether there was anything to begin; several workers may be at it: whoever comes second finds it done."""
     names, versions = [one.name for one in catalog.subjects], [one.version for one in catalog.subjects]
     arguments = (snapshots.name, snapshots.version, names, versions, _AT_A_TIME)
     async with transaction(pool, tenant_id=None) as connection:
         if not await connection.fetch(_WANTED, *arguments):
-            return
+            return False
         await connection.execute(_LOCK)
         for wanted in await connection.fetch(_WANTED, *arguments):
             await _begin_one(connection, catalog.subject(wanted["name"]), wanted)
         await connection.execute("COMMIT")
+    return True
 
 
 async def _begin_one(connection: Connection, subject: Subject, wanted: asyncpg.Record) -> None:
@@ -157,7 +160,15 @@ class Freezing:
     """One shard's frozen builds, folded by its lease holder."""
 
     def __init__(
-        self, *, log_pool: Pool, read_pool: Pool, catalog: Catalog, lease: Lease, projecting: Projecting, skips: Skips
+        self,
+        *,
+        log_pool: Pool,
+        read_pool: Pool,
+        catalog: Catalog,
+        lease: Lease,
+        projecting: Projecting,
+        skips: Skips,
+        gives_way: Callable[[], bool],
     ) -> None:
         self._log_pool = log_pool
         self._read_pool = read_pool
@@ -165,6 +176,7 @@ class Freezing:
         self._lease = lease
         self._projecting = projecting
         self._skips = skips
+        self._gives_way = gives_way
         self._not_before = 0.0
         self._rests_until: dict[UUID, float] = {}
 
@@ -191,7 +203,8 @@ class Freezing:
             LeaseLostError, CheckpointMovedError: as any batch.
         """
         before = unfinished.checkpoint
-        want = Want(tenant_id=before.tenant_id, after=before.position, until=unfinished.target, limit=_BATCH_EVENTS)
+        limit = _BATCH_BESIDE_OTHERS if self._gives_way() else _BATCH_EVENTS
+        want = Want(tenant_id=before.tenant_id, after=before.position, until=unfinished.target, limit=limit)
         try:
             async with transaction(self._log_pool, tenant_id=None) as connection:
                 stored = await fetch(connection, [want])

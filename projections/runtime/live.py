@@ -70,6 +70,10 @@ class LiveRounds:
         self._with_news.add(number)
         self._wake.set()
 
+    def gives_way(self) -> bool:
+        """Whether what can wait leaves time to tenants that have news."""
+        return self._rounds.gives_way()
+
     async def run(self) -> None:
         """Round after round until cancelled, and no failure ends it; what is under way then is still shown."""
         rounds = asyncio.create_task(self._run_rounds(), name="live-rounds")

@@ -1,17 +1,30 @@
-"""Word that something was changed from outside: what a drain knows of its tenants is to be loaded again."""
+"""Word from outside the drains: what they know of their tenants may be wrong, and who has builds to be finished."""
+
+from collections.abc import Iterable
+from uuid import UUID
 
 
 class News:
-    """Counts such changes; whoever has loaded what they concern compares."""
+    """What one look at the database tells all of a worker's shards."""
 
     def __init__(self) -> None:
         self._count = 0
+        self._unfinished: frozenset[UUID] | None = None
 
     @property
     def count(self) -> int:
-        """How many there were in this process."""
+        """How many changes there were in this process; whoever has loaded what they concern compares."""
         return self._count
 
     def note(self) -> None:
         """There was one more."""
         self._count += 1
+
+    def note_unfinished(self, tenants: Iterable[UUID] | None) -> None:
+        """These have builds that are not where they are to be; None where that is not known: each shard asks."""
+        self._unfinished = None if tenants is None else frozenset(tenants)
+
+    def unfinished_among(self, tenants: list[UUID]) -> list[UUID]:
+        """Those of these tenants that may have such builds."""
+        known = self._unfinished
+        return tenants if known is None else [tenant for tenant in tenants if tenant in known]

@@ -37,8 +37,9 @@ class Progress:
                 lag, parked = totals.get(one.name, (0, 0))
                 behind = max(0, heads.get(one.tenant_id, one.position) - one.position)
                 totals[one.name] = (lag + behind, parked + one.parked)
-        self._by_shard[shard] = totals
-        self._publish()
+        if totals != self._by_shard.get(shard):
+            self._by_shard[shard] = totals
+            self._publish()
 
     def note_lost(self, shard: int) -> None:
         """The shard is another worker's now."""

@@ -7,7 +7,7 @@ is not behind the old and has no more keys parked, so no reader ever sees an old
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 import msgspec
@@ -28,8 +28,8 @@ from shared_kernel.log.archive.errors import UNREADABLE
 from shared_kernel.log.reader import Want, fetch
 
 _BATCH_EVENTS = 1_000
-_LONG_STEP_SECONDS = 0.8
-_SMALLEST_BATCH = 50
+_LONG_STEP_SECONDS, _LONG_STEP_BESIDE_OTHERS_SECONDS = 0.8, 0.04
+_SMALLEST_BATCH = 16
 _STUCK_PAUSE_SECONDS = 5.0
 """A tenant whose new build has more keys parked than its old one waits for them to heal, read from the old one."""
 
@@ -92,7 +92,15 @@ class Rebuild:
     """One shard's share of all rebuilds."""
 
     def __init__(
-        self, *, log_pool: Pool, read_pool: Pool, catalog: Catalog, lease: Lease, projecting: Projecting, skips: Skips
+        self,
+        *,
+        log_pool: Pool,
+        read_pool: Pool,
+        catalog: Catalog,
+        lease: Lease,
+        projecting: Projecting,
+        skips: Skips,
+        gives_way: Callable[[], bool],
     ) -> None:
         self._log_pool = log_pool
         self._read_pool = read_pool
@@ -100,6 +108,7 @@ class Rebuild:
         self._lease = lease
         self._projecting = projecting
         self._skips = skips
+        self._gives_way = gives_way
         self._not_before = 0.0
         self._rests_until: dict[UUID, float] = {}
         self._batch_events = _BATCH_EVENTS
@@ -160,9 +169,10 @@ class Rebuild:
 
     def _pace(self, building: Building, *, events: int, started: float) -> None:
         seconds = time.monotonic() - started
-        if seconds > _LONG_STEP_SECONDS:
+        long_seconds = _LONG_STEP_BESIDE_OTHERS_SECONDS if self._gives_way() else _LONG_STEP_SECONDS
+        if seconds > long_seconds:
             self._batch_events = max(_SMALLEST_BATCH, self._batch_events // 2)
-        elif events == self._batch_events:
+        elif events == self._batch_events and seconds < long_seconds / 2:
             self._batch_events = min(_BATCH_EVENTS, self._batch_events * 2)
         if building.rate_per_second:
             self._not_before = started + events / building.rate_per_second

@@ -71,7 +71,11 @@ WHERE r.state = 'running' AND CASE r.kind
 RETURNING r.kind, r.name, r.version, r.to_build
 """
 _LAST_CHANGE = """
-SELECT max(greatest(started_at, loaded_at, finished_at)) AS at, bool_or(state = 'running') AS is_busy
+SELECT max(greatest(started_at, loaded_at, finished_at)) AS at, bool_or(state = 'running') AS is_busy,
+    ARRAY(SELECT tenant_id FROM projection.checkpoint WHERE mode IN ('building', 'returning')
+        UNION SELECT c.tenant_id FROM projection.frozen_build f
+        JOIN projection.checkpoint c USING (tenant_id, name, version, build)
+        WHERE c.position < f.position) AS unfinished
 FROM projection.request WHERE kind = ANY($1::text[])
 """
 
@@ -108,6 +112,7 @@ class _Watch:
         """Compare with the last look."""
         row = await self._pool.fetchrow(_LAST_CHANGE, list(KINDS))
         self.is_busy = bool(row["is_busy"])
+        self._news.note_unfinished(row["unfinished"])
         if row["at"] == self._seen:
             return
         self._seen = row["at"]

@@ -103,7 +103,7 @@ class Loading:
             await asyncio.sleep(_PAUSE_SECONDS)
             return
         with suppress(ProcessLookupError):  # it has ended
-            os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
+            os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
         try:
             code = await process.wait()
         except asyncio.CancelledError:
