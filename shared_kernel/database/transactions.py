@@ -54,7 +54,7 @@ async def transaction(
     Raises:
         DatabaseUnavailableError: no connection in time.
     """
-    connection = await acquire(pool)
+    connection = await _acquire(pool)
     try:
         statements = [begin, *([tenant_setting(tenant_id)] if tenant_id else []), *([preamble] if preamble else [])]
         await connection.execute("; ".join(statements))
@@ -70,7 +70,7 @@ async def lent(pool: Pool) -> AsyncIterator[Connection]:
     Raises:
         DatabaseUnavailableError: no connection in time.
     """
-    connection = await acquire(pool)
+    connection = await _acquire(pool)
     try:
         yield connection
     except asyncio.CancelledError:
@@ -78,15 +78,10 @@ async def lent(pool: Pool) -> AsyncIterator[Connection]:
         connection.terminate()
         raise
     finally:
-        await give_back(pool, connection)
+        await pool.release(connection, timeout=_ACQUIRE_SECONDS)
 
 
-async def acquire(pool: Pool) -> Connection:
-    """A connection, to be given back.
-
-    Raises:
-        DatabaseUnavailableError: none in time.
-    """
+async def _acquire(pool: Pool) -> Connection:
     try:
         # Not asyncpg's own timeout: that would be a task for each.
         async with asyncio.timeout(_ACQUIRE_SECONDS):
@@ -94,11 +89,6 @@ async def acquire(pool: Pool) -> Connection:
     except _AWAY as error:
         message = "the database is not answering; try again"
         raise DatabaseUnavailableError(message) from error
-
-
-async def give_back(pool: Pool, connection: Connection) -> None:
-    """The pool has it again, or closes it if it is not well."""
-    await pool.release(connection, timeout=_ACQUIRE_SECONDS)
 
 
 async def _release(pool: Pool, connection: Connection) -> None:
@@ -112,4 +102,4 @@ async def _release(pool: Pool, connection: Connection) -> None:
         connection.terminate()
         raise
     finally:
-        await give_back(pool, connection)
+        await pool.release(connection, timeout=_ACQUIRE_SECONDS)
