@@ -29,6 +29,7 @@ from read_side.query_execution.table import Reading, read_page, read_progress, r
 from read_side.query_execution.telling import Found, has_already, response_of
 from read_side.query_execution.waiting import DEFAULT_MAX_WAITERS, Waiting
 from shared_kernel.clock import Clock, system_clock
+from shared_kernel.database.kept import KeptConnections
 from shared_kernel.database.pool import Pool
 from shared_kernel.errors import FieldError, RateLimitedError, ShelfWiseError
 from shared_kernel.http.problems import problem_response
@@ -40,6 +41,8 @@ from shared_kernel.rate_limits.settings import RateLimitSettings
 from shared_kernel.redis.state import ProjectionState
 from shared_kernel.views import Key, View, encode_key
 
+_KEPT_TENTHS: Final = 6
+"""Of the pool's connections, for pages; the others are for sums and searches, which take one for longer."""
 _FRESH_READINGS: Final = 2
 """A reading that others began may be older than what was shown since; the second of one's own cannot be."""
 
@@ -58,6 +61,7 @@ class Queries:
         clock: Clock = system_clock,
     ) -> None:
         self._pool = pool
+        self._kept = KeptConnections(pool, most=max(1, pool.get_max_size() * _KEPT_TENTHS // 10))
         self._cache = cache
         self._heads = heads
         self._limit_policy = policy_value(limits)
@@ -115,6 +119,7 @@ class Queries:
         """End what is under way."""
         await self._readings.aclose()
         await self._states.aclose()
+        await self._kept.aclose()
         await self._cache.aclose()
 
     async def _respond(
@@ -209,7 +214,13 @@ class Queries:
         async def read(flight: Flight) -> Reading:
             if isinstance(fetch, OneStatementFetch):
                 reading = await read_page(
-                    self._pool, asked, query, fetch.fetch, flight=flight, likely_build=likely_build
+                    self._pool,
+                    asked,
+                    query,
+                    fetch.fetch,
+                    flight=flight,
+                    kept=self._kept,
+                    likely_build=likely_build,
                 )
             else:
                 reading = await read_table(self._pool, asked, query, fetch, flight=flight)

@@ -15,9 +15,10 @@ from read_side.query_execution.errors import ViewNotBuiltError
 from read_side.query_execution.frozen import BuildProgress, frozen_state, progress_of
 from read_side.query_execution.one_statement import OneStatement
 from read_side.query_execution.single_flight import Flight
+from shared_kernel.database.kept import KeptConnections
 from shared_kernel.database.outages import OUTAGES, is_lost_connection
 from shared_kernel.database.pool import Connection, Pool
-from shared_kernel.database.transactions import BEGIN_SNAPSHOT, DatabaseUnavailableError, lent, transaction
+from shared_kernel.database.transactions import BEGIN_SNAPSHOT, DatabaseUnavailableError, transaction
 from shared_kernel.redis.state import NOTHING_PROJECTED, ProjectionState
 from shared_kernel.views import WHOLE_TENANT
 
@@ -74,11 +75,20 @@ async def read_table(pool: Pool, asked: Asked, query: QueryT, fetch: Fetch[Query
 
 
 async def read_page(
-    pool: Pool, asked: Asked, query: QueryT, fetch: Fetch[QueryT], *, flight: Flight, likely_build: int
+    pool: Pool,
+    asked: Asked,
+    query: QueryT,
+    fetch: Fetch[QueryT],
+    *,
+    flight: Flight,
+    kept: KeptConnections,
+    likely_build: int,
 ) -> Reading:
     """The same for a fetch of one statement: one round trip, unless rows are parked.
 
     Args:
+        pool: for the transaction that parked rows need.
+        kept: connections for single statements.
         likely_build: that the view had a moment ago; a wrong guess costs a second round trip.
 
     Raises:
@@ -86,7 +96,7 @@ async def read_page(
         ViewNotBuiltError: there is no such table yet.
     """
     with told_as_unavailable():
-        async with lent(pool) as connection:
+        async with kept.lent() as connection:
             snapshot = OneStatement(connection=connection, asked=asked, likely_build=likely_build)
             answer = await fetch(snapshot, query)
     if snapshot.state.parked or not snapshot.state.build:

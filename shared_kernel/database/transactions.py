@@ -54,7 +54,7 @@ async def transaction(
     Raises:
         DatabaseUnavailableError: no connection in time.
     """
-    connection = await _acquire(pool)
+    connection = await acquire(pool)
     try:
         statements = [begin, *([tenant_setting(tenant_id)] if tenant_id else []), *([preamble] if preamble else [])]
         await connection.execute("; ".join(statements))
@@ -70,7 +70,7 @@ async def lent(pool: Pool) -> AsyncIterator[Connection]:
     Raises:
         DatabaseUnavailableError: no connection in time.
     """
-    connection = await _acquire(pool)
+    connection = await acquire(pool)
     try:
         yield connection
     except asyncio.CancelledError:
@@ -78,10 +78,15 @@ async def lent(pool: Pool) -> AsyncIterator[Connection]:
         connection.terminate()
         raise
     finally:
-        await pool.release(connection, timeout=_ACQUIRE_SECONDS)
+        await give_back(pool, connection)
 
 
-async def _acquire(pool: Pool) -> Connection:
+async def acquire(pool: Pool) -> Connection:
+    """A connection, to be given back.
+
+    Raises:
+        DatabaseUnavailableError: none in time.
+    """
     try:
         # Not asyncpg's own timeout: that would be a task for each.
         async with asyncio.timeout(_ACQUIRE_SECONDS):
@@ -89,6 +94,11 @@ async def _acquire(pool: Pool) -> Connection:
     except _AWAY as error:
         message = "the database is not answering; try again"
         raise DatabaseUnavailableError(message) from error
+
+
+async def give_back(pool: Pool, connection: Connection) -> None:
+    """The pool has it again, or closes it if it is not well."""
+    await pool.release(connection, timeout=_ACQUIRE_SECONDS)
 
 
 async def _release(pool: Pool, connection: Connection) -> None:
@@ -102,4 +112,4 @@ async def _release(pool: Pool, connection: Connection) -> None:
         connection.terminate()
         raise
     finally:
-        await pool.release(connection, timeout=_ACQUIRE_SECONDS)
+        await give_back(pool, connection)

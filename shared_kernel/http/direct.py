@@ -6,6 +6,7 @@ request (a host it would refuse, a path spelled otherwise) still goes to it, and
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 from litestar import Litestar, Response
@@ -30,6 +31,8 @@ _REQUEST: Final = "request"
 _BODY: Final = "data"
 _HOST: Final = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._:[]")
 """What names of hosts are made of. Litestar takes more, and refuses the rest."""
+_MAX_HOSTS: Final = 256
+"""Names that this process is called by; anybody may make others up, so they are forgotten in turn."""
 
 
 class DirectRoutes:
@@ -69,7 +72,7 @@ class DirectRoutes:
         except Exception as error:
             # The edge that Litestar has for its own routes, with the same answers.
             answer = self._answer_to(error)
-            if answer is None or _is_answered(cast("HTTPScope", scope)):
+            if answer is None or _exchange(cast("HTTPScope", scope)).status:
                 raise
             await send_response(answer(KernelRequest(scope, receive, send), error), send, status=500)
 
@@ -140,7 +143,7 @@ async def send_response(response: Response[Any], send: Send, *, status: int) -> 
         TypeError: it is one of those others, a bug.
     """
     body = response.content
-    if not isinstance(body, bytes | None) or response.cookies or response.background is not None:
+    if not isinstance(body, bytes | None) or response.background is not None:
         message = "a direct route answers with encoded bytes and nothing beside"
         raise TypeError(message)
     fields = [
@@ -149,6 +152,7 @@ async def send_response(response: Response[Any], send: Send, *, status: int) -> 
     if body is not None:
         media_type = response.media_type or "application/json"
         fields += ((b"content-type", media_type.encode("latin-1")), (b"content-length", b"%d" % len(body)))
+    fields += (cookie.to_encoded_header() for cookie in response.cookies)
     await send({"type": "http.response.start", "status": response.status_code or status, "headers": fields})
     await send({"type": "http.response.body", "body": body or b"", "more_body": False})
 
@@ -159,10 +163,17 @@ def _needs_nothing(dependency: Provide) -> bool:
 
 
 def _is_plain(scope: HTTPScope) -> bool:
-    """Whether the host is named as hosts are; none is not refused."""
-    return all(_HOST.issuperset(value) for name, value in scope["headers"] if name == b"host")
+    """Whether the host is named once, as hosts are; none is not refused."""
+    headers = _exchange(scope).headers
+    host = headers.get(b"host")
+    return not headers.has_repeated and (host is None or _is_plain_host(host))
 
 
-def _is_answered(scope: HTTPScope) -> bool:
-    exchange = cast("Exchange | None", scope.get(EXCHANGE_KEY))  # which the outer door has put there
-    return exchange is not None and exchange.status != 0
+@lru_cache(maxsize=_MAX_HOSTS)
+def _is_plain_host(host: bytes) -> bool:
+    return _HOST.issuperset(host)
+
+
+def _exchange(scope: HTTPScope) -> Exchange:
+    """What the outer door has put there."""
+    return cast("Exchange", scope[EXCHANGE_KEY])  # type: ignore[typeddict-item]  # a scope is an open dictionary (ASGI)

@@ -1,0 +1,160 @@
+"""Connections for single statements, kept from one to the next: the pool takes as long over that as the statement."""
+
+import asyncio
+from collections import deque
+from types import TracebackType
+from typing import Final
+
+import asyncpg
+
+from shared_kernel.database.pool import Connection, Pool
+from shared_kernel.database.transactions import acquire, give_back
+
+_IDLE_SECONDS: Final = 60.0
+"""Kept and not used for this long they go back to the pool, which closes them in time."""
+
+
+class KeptConnections:
+    """Some of a pool's connections. Close it before the pool."""
+
+    def __init__(self, pool: Pool, *, most: int, idle_seconds: float = _IDLE_SECONDS) -> None:
+        """Keep none at first.
+
+        Args:
+            most: of the pool's; the others are there for whoever needs one for longer.
+        """
+        self._pool = pool
+        self._most = most
+        self._idle_seconds = idle_seconds
+        self._free: list[Connection] = []
+        self._held = 0
+        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._is_used = False
+        self._look: asyncio.TimerHandle | None = None
+        self._going: asyncio.Task[None] | None = None
+
+    @property
+    def held(self) -> int:
+        """How many the pool does not have, in use or not."""
+        return self._held
+
+    def lent(self) -> "Lent":
+        """One for the length of a block, for statements that are transactions of their own.
+
+        What goes wrong in the block ends the keeping: the pool looks after the connection then.
+        """
+        return Lent(self)
+
+    async def take(self) -> Connection:
+        """The next one that is free.
+
+        Raises:
+            DatabaseUnavailableError: no connection in time.
+        """
+        while True:  # a turn for each connection that was lost meanwhile, and those are few
+            while self._free:
+                connection = self._free.pop()
+                if not _is_lost(connection):
+                    return connection
+                await self.drop(connection)
+            if self._held < self._most:
+                return await self._another()
+            given = await self._turn()
+            if given is not None:
+                return given
+
+    def keep(self, connection: Connection) -> None:
+        """Have one back that is as good as it was: whoever waits longest gets it."""
+        self._is_used = True
+        if not self._hand_over(connection):
+            self._free.append(connection)
+            if self._look is None:
+                self._look = asyncio.get_running_loop().call_later(self._idle_seconds, self._let_idle_go)
+
+    async def drop(self, connection: Connection) -> None:
+        """Leave one to the pool, for good."""
+        self._held -= 1
+        self._hand_over(None)
+        await give_back(self._pool, connection)
+
+    async def aclose(self) -> None:
+        """Leave all that are free to the pool."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        while self._free:
+            await self.drop(self._free.pop())
+
+    async def _another(self) -> Connection:
+        self._held += 1
+        try:
+            return await acquire(self._pool)
+        except BaseException:
+            self._held -= 1
+            self._hand_over(None)
+            raise
+
+    async def _turn(self) -> Connection | None:
+        """Wait for a connection, or for leave to ask the pool for one (None)."""
+        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():  # it came at the very moment of leaving: the next one's, then
+                given = waiter.result()
+                if given is None:
+                    self._hand_over(None)
+                else:
+                    self.keep(given)
+            raise
+
+    def _hand_over(self, connection: Connection | None) -> bool:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return True
+        return False
+
+    def _let_idle_go(self) -> None:
+        self._look = None
+        if self._is_used and self._free:
+            self._is_used = False
+            self._look = asyncio.get_running_loop().call_later(self._idle_seconds, self._let_idle_go)
+        else:
+            self._going = asyncio.create_task(self.aclose(), name="idle connections")
+
+
+def _is_lost(connection: Connection) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # the pool has noticed already
+        return True
+
+
+class Lent:
+    """A kept connection for the length of a block."""
+
+    __slots__ = ("_connection", "_kept")
+
+    def __init__(self, kept: KeptConnections) -> None:
+        self._kept = kept
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Connection:
+        self._connection = await self._kept.take()
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection = self._connection
+        assert connection is not None
+        if error is None:
+            self._kept.keep(connection)
+            return
+        if isinstance(error, asyncio.CancelledError):
+            # Broken off in a statement: the server may go on with it for as long as it likes.
+            connection.terminate()
+        await self._kept.drop(connection)
