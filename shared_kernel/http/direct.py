@@ -31,6 +31,8 @@ _REQUEST: Final = "request"
 _BODY: Final = "data"
 _HOST: Final = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._:[]")
 """What names of hosts are made of. Litestar takes more, and refuses the rest."""
+_MAX_FIELD_NAMES: Final = 256
+"""Of header fields; they are all ours."""
 _MAX_HOSTS: Final = 256
 """Names that this process is called by; anybody may make others up, so they are forgotten in turn."""
 
@@ -146,15 +148,18 @@ async def send_response(response: Response[Any], send: Send, *, status: int) -> 
     if not isinstance(body, bytes | None) or response.background is not None:
         message = "a direct route answers with encoded bytes and nothing beside"
         raise TypeError(message)
-    fields = [
-        (name.lower().encode("latin-1"), f"{value}".encode("latin-1")) for name, value in response.headers.items()
-    ]
+    fields = [(_field_name(name), f"{value}".encode("latin-1")) for name, value in response.headers.items()]
     if body is not None:
         media_type = response.media_type or "application/json"
         fields += ((b"content-type", media_type.encode("latin-1")), (b"content-length", b"%d" % len(body)))
     fields += (cookie.to_encoded_header() for cookie in response.cookies)
     await send({"type": "http.response.start", "status": response.status_code or status, "headers": fields})
     await send({"type": "http.response.body", "body": body or b"", "more_body": False})
+
+
+@lru_cache(maxsize=_MAX_FIELD_NAMES)
+def _field_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 def _needs_nothing(dependency: Provide) -> bool:
