@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 from shared_kernel.doorbell import ARQ_QUEUE, DRAIN_SHARD_JOB, decode_job, encode_job
 from shared_kernel.subscription.stopping import heed_cancellation
 
-_POLL_SECONDS = 0.05
-"""Twenty looks a second: the hint is the fast path, the job the second."""
+_POLL_SECONDS = 0.2
+"""Five looks a second: the hint is the fast path, the job the second, and a look takes half a millisecond."""
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
 _CONNECT_SECONDS = 2.0
