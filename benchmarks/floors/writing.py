@@ -17,7 +17,7 @@ import msgspec
 from litestar import Litestar, Request, Response, get, post
 from litestar.params import FromPath
 
-from shared_kernel.database.pool import Connection, PoolSettings, build_pool
+from shared_kernel.database.pool import PLANNED_ONCE, Connection, PoolSettings, build_pool
 from shared_kernel.events.envelope import Event, Metadata, StoreTime
 from shared_kernel.events.inventory import StockReserved
 from shared_kernel.events.orders import OrderedLine, OrderPlaced
@@ -255,7 +255,9 @@ async def visible_order(order_id: FromPath[UUID]) -> Response[bytes]:
 
 @asynccontextmanager
 async def _lifespan(_app: Litestar) -> AsyncIterator[None]:
-    settings = PoolSettings(application_name="bench-floor", min_size=_POOL_SIZE, max_size=_POOL_SIZE)
+    settings = PoolSettings(
+        application_name="bench-floor", min_size=_POOL_SIZE, max_size=_POOL_SIZE, planner=PLANNED_ONCE
+    )
     _open.hints = set()
     async with (
         MultiplexedRedis.from_url(os.environ["BENCH_REDIS_URL"], client_name="bench-floor") as _open.redis,
