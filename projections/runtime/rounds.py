@@ -95,7 +95,7 @@ class Rounds:
             shard.tenants.offer(shard.heads, chosen)
         now = time.monotonic()
         self._backlogs = len(chosen.backlogged)
-        self._slices.note_behind(chosen.backlogged)
+        self._slices.note_behind(chosen.waiting)
         self._had_news = {tenant: at for tenant, at in self._had_news.items() if at > now - _OTHERS_SECONDS}
         self._was_behind = {tenant: at for tenant, at in self._was_behind.items() if at > now - _OTHERS_SECONDS}
         self._was_behind |= dict.fromkeys(chosen.backlogged, now)

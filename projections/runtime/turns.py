@@ -185,6 +185,8 @@ class Round:
         alone: who have one of their own.
         served: whose turns these are.
         backlogged: which tenants were further behind than the budget, and by how many events, in hand or not.
+        waiting: by how many events whoever has transactions of its own for it is behind: these tenants, and those of
+            which a projection is behind the others.
     """
 
     def __init__(self, *, budget: int, backlogs: int, alone: int | None = None) -> None:
@@ -192,6 +194,7 @@ class Round:
         self.alone: list[Turn] = []
         self.served: set[UUID] = set()
         self.backlogged: dict[UUID, int] = {}
+        self.waiting: dict[UUID, int] = {}
         self._budget = budget
         self._alone = budget if alone is None else alone
         self._room = EVENTS_TOGETHER
@@ -207,6 +210,8 @@ class Round:
         """
         if levels and head - levels[-1][0] >= self._budget:
             self.backlogged[tenant_id] = head - levels[-1][0]
+        if tenant_id in self.backlogged or len(levels) > 1:
+            self.waiting[tenant_id] = head - levels[0][0]
         if levels and levels[-1][0] < head and is_free(levels[-1]):
             self._offer_front(tenant_id, levels[-1], head)
         if len(levels) > 1 and self._behind_left and is_free(levels[0]):

@@ -66,6 +66,7 @@ def test_a_new_projection_catches_up_beside_the_others() -> None:
     assert (front.want.after, front.want.until) == (500, None)
     assert [one.name for one in behind.checkpoints] == ["new"]
     assert (behind.want.after, behind.want.until, behind.want.limit) == (0, 500, BUDGET)
+    assert (turns.backlogged, turns.waiting) == ({}, {UUID(int=0): 503})  # so that it is seen where it grows
 
 
 def test_what_is_blocked_or_being_built_has_no_turn() -> None:
