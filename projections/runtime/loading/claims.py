@@ -98,6 +98,16 @@ _HOLDS = """
 SELECT 1 FROM projection.load
 WHERE claim = $1 AND (tenant_id, name, version, build, part, parts) = ($2, $3, $4, $5, $6, $7) FOR UPDATE
 """
+# Locked without waiting, and as no one may be who is only asked whether it waits: nobody takes the next build, or is
+# started for it, while this one is written, however long that takes.
+_HOLD_ON = """
+WITH its AS (
+    SELECT tenant_id, name, version, build, part, parts FROM projection.load WHERE claim = $1 FOR UPDATE SKIP LOCKED
+)
+UPDATE projection.load l SET claimed_until = clock_timestamp() + make_interval(secs => $2) FROM its i
+WHERE (l.tenant_id, l.name, l.version, l.build, l.part, l.parts)
+    = (i.tenant_id, i.name, i.version, i.build, i.part, i.parts)
+"""
 _END = """
 DELETE FROM projection.load WHERE (tenant_id, name, version, build, part, parts) = ($1, $2, $3, $4, $5, $6)
 """
@@ -147,6 +157,11 @@ async def live_revisions(connection: Connection) -> int:
 async def holds(connection: Connection, claim_id: UUID, load: Load) -> bool:
     """Whether the claim still stands; if so, nobody else has it until the transaction ends."""
     return await connection.fetchval(_HOLDS, claim_id, *_id(load), load.part, load.parts) is not None
+
+
+async def hold_on(connection: Connection, claim_id: UUID) -> None:
+    """Nobody else has any of the claim until the transaction ends, nor for as long as a claim lasts after this."""
+    await connection.execute(_HOLD_ON, claim_id, CLAIM_SECONDS)
 
 
 async def finish(connection: Connection, load: Load) -> None:

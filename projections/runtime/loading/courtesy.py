@@ -28,10 +28,12 @@ class Courtesy:
         return time.monotonic() - self._heard_at > _HEARD_SECONDS
 
     def note(self, live_revisions: int) -> None:
-        """So many live batches there were; more than when last heard, or not."""
-        self.gives_way = live_revisions != self._live_revisions
-        self._live_revisions = live_revisions
-        self._heard_at = time.monotonic()
+        """So many live batches there were; that there were none since a moment ago says nothing yet."""
+        has_news = live_revisions != self._live_revisions
+        if has_news or self.is_old:
+            self.gives_way = has_news
+            self._live_revisions = live_revisions
+            self._heard_at = time.monotonic()
 
     async def rest(self) -> None:
         """A piece of work is done: leave as much time as it took."""

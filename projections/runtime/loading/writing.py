@@ -69,6 +69,7 @@ async def write(
                 await claims.add(connection, load, part, end=end)
             reached = filling.reached if filling.is_stopped else end
             await claims.move(connection, load, reached, rows=len(filling.rows), parked=len(filling.failures()))
+            await claims.hold_on(connection, claim_id)
             await connection.execute("COMMIT")
     except _UNFIT as error:
         await _surrender(pool, claim_id, load, filling.subject, why=type(error).__name__)
@@ -106,6 +107,7 @@ async def _lock(connection: Connection, claim_id: UUID, load: Load) -> None:
     stands = await checkpoint_rows.lock_one(connection, load.tenant_id, build)
     if stands is None or not await claims.holds(connection, claim_id, load):
         raise ClaimLostError
+    await claims.hold_on(connection, claim_id)
 
 
 async def _copy(connection: Connection, load: Load, filling: Filling, courtesy: Courtesy) -> None:
@@ -137,5 +139,6 @@ async def _surrender(pool: Pool, claim_id: UUID, load: Load, subject: Subject, *
         await _lock(connection, claim_id, load)
         await connection.execute(subject.codec.delete_loaded(load.build), load.tenant_id, timeout=_WRITE_SECONDS)
         await claims.surrender(connection, load)
+        await claims.hold_on(connection, claim_id)
         await connection.execute("COMMIT")
     log.warning("left_to_ordinary_batches", projection=subject.label, build=load.build, why=why)
