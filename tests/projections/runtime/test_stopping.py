@@ -128,7 +128,10 @@ async def test_what_is_told_to_stop_while_it_looks_begins_nothing(
     log = OrderLog(STORE)
     log.place("a", [line(EMMA)], channel="web")
     await write_log(servers.write_admin_url, log.events)
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'log.tenant_head'::regclass"
+    waiting = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+        " WHERE NOT granted AND relation = 'log.tenant_head'::regclass AND datname = current_database()"
+    )
     async with open_runtime(servers, (tally(),)) as runtime:
         parts = parts_of(runtime)
         live = LiveRounds(parts)
