@@ -132,7 +132,8 @@ async def watched_orders(
 
         async def one(number: int) -> None:
             store = stores[number % len(stores)]
-            body = bodies[number % len(stores)][number // len(stores) % _BODIES]
+            its = bodies[number % len(stores)]
+            body = its[number // len(stores) % len(its)]
             order_id, position = await _place(path, write, store, body, key=f"{label}-{number}")
             committed = time.perf_counter()
             if number % sampled == 0:
