@@ -35,6 +35,18 @@ _MAX_FIELD_NAMES: Final = 256
 """Of header fields; they are all ours."""
 _MAX_HOSTS: Final = 256
 """Names that this process is called by; anybody may make others up, so they are forgotten in turn."""
+_HOOKS: Final = (
+    "middleware",
+    "exception_handlers",
+    "before_request",
+    "after_request",
+    "after_response",
+    "response_headers",
+    "response_cookies",
+    "cache_control",
+    "etag",
+)
+"""What a route or its router may have Litestar do beside calling the handler, which nobody would do here."""
 
 
 class DirectRoutes:
@@ -121,7 +133,7 @@ class Call:
 
 def is_direct(handler: HTTPRouteHandler) -> bool:
     """Whether a handler asks for nothing but the request, its body, and dependencies that need nothing themselves."""
-    if is_generated_options(handler) or handler.has_sync_callable:
+    if is_generated_options(handler) or handler.has_sync_callable or _has_hooks(handler):
         return False
     declaration, signature = declaration_of(handler), handler.parsed_fn_signature
     if declaration.streams or declaration.policy.public or not signature.return_type.is_subclass_of(Response):
@@ -160,6 +172,11 @@ async def send_response(response: Response[Any], send: Send, *, status: int) -> 
 @lru_cache(maxsize=_MAX_FIELD_NAMES)
 def _field_name(name: str) -> bytes:
     return name.lower().encode("latin-1")
+
+
+def _has_hooks(handler: HTTPRouteHandler) -> bool:
+    """Whether the handler or a router has hooks; the application's own are built beside these routes."""
+    return any(getattr(layer, hook) for layer in handler.ownership_layers[1:] for hook in _HOOKS)
 
 
 def _needs_nothing(dependency: Provide) -> bool:

@@ -4,9 +4,11 @@ from typing import Any
 
 import httpx
 import pytest
-from litestar import Response, get
+from litestar import Response, Router, get
 from litestar.datastructures import Cookie
 from litestar.params import FromQuery
+from litestar.types import Empty
+from litestar.utils.scope.state import ScopeState
 
 from shared_kernel.access.roles import READ_OPERATIONS, Role
 from shared_kernel.errors import NotFoundError, ShelfWiseError
@@ -28,6 +30,9 @@ class _NoKindAtAll(ShelfWiseError):
 async def oddities(request: KernelRequest) -> Response[Envelope[None]]:
     """Answer, or fail, as the query string says."""
     match request.scope["query_string"]:
+        case b"way":
+            by_router = ScopeState.from_scope(request.scope).exception_handlers is not Empty
+            return query_response(data=b"true" if by_router else b"false", meta=b"{}", position=7)
         case b"unchanged":
             return not_modified(etag='W/"1"', position=3, headers={"RateLimit": "r=1"})
         case b"cookies":
@@ -59,6 +64,13 @@ async def _both(client: httpx.AsyncClient, method: str, path: str, **options: An
 
 def _told(answer: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:
     return answer.status_code, sorted(answer.headers.multi_items()), answer.content
+
+
+async def test_there_are_two_ways(store: SmallStore) -> None:
+    """What is compared below came once past the router, and once through it."""
+    async with store.client(store.key()) as client:
+        answers = await _both(client, "GET", "/oddities?way")
+    assert [answer.json()["data"] for answer in answers] == [False, True]
 
 
 @pytest.mark.parametrize("query", ["", "?unchanged", "?cookies", "?missing", "?away", "?no-kind", "?bug"])
@@ -107,13 +119,22 @@ async def test_a_host_that_is_none_is_refused(store: SmallStore) -> None:
 
 
 def test_what_asks_for_more_is_left_to_the_router() -> None:
-    """Parameters that have to be found in the request, and functions that block."""
+    """Parameters that have to be found in the request, and hooks of the route or of its router."""
 
     @get("/asks", opt=declare(policy=READ_OPERATIONS))
     async def asks(limit: FromQuery[int] = 1) -> Response[Envelope[None]]:
         return query_response(data=b"%d" % limit, meta=b"{}", position=1)
 
-    small = SmallStore(handlers=(sell, show, oddities, asks))
+    @get("/hooked", opt=declare(policy=READ_OPERATIONS), response_headers={"X-Hooked": "yes"})
+    async def hooked() -> Response[Envelope[None]]:
+        return query_response(data=b"null", meta=b"{}", position=1)
+
+    @get("/beneath", opt=declare(policy=READ_OPERATIONS))
+    async def beneath() -> Response[Envelope[None]]:
+        return query_response(data=b"null", meta=b"{}", position=1)
+
+    guarded = Router("/hooks", route_handlers=[beneath], middleware=[lambda app: app])
+    small = SmallStore(handlers=(sell, show, oddities, asks, hooked, guarded))
     handlers = {handler.fn.__name__: handler for route in small.app.litestar.routes for handler in route.route_handlers}  # type: ignore[union-attr]  # all of them HTTP's
     direct = {name for name, handler in handlers.items() if is_direct(handler)}
     assert direct == {"sell", "oddities"}
