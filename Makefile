@@ -25,8 +25,8 @@ EXAMPLES ?= 200
 PORT ?= 8000
 ONLY ?=
 MINUTES ?= 60
-# The servers need room beside the tests: more workers than cores only wait for each other.
-WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+# One more than cores: a quarter of the time a system test waits for processes that wait themselves.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-browser check contract verify-real-input kill-campaign rebuild-campaign saga-campaign \
@@ -42,7 +42,7 @@ run: $(READY) ## start it all on this machine, with two demo stores; Ctrl-C ends
 	@exec $(BIN)/shelfwise up --demo --port $(PORT)
 
 test: $(READY) ## the whole suite, on real PostgreSQL and Valkey
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 test-browser: $(BROWSER_READY) ## click through the console in headless Chromium, installed where that can be done
 	@command -v chromium >/dev/null 2>&1 || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null 2>&1 \

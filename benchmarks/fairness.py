@@ -1,10 +1,12 @@
 """`make bench-fairness`: what fifty stores notice of one store's backlog, and of its rebuild."""
 
 import asyncio
+import math
 import sys
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from typing import TypeAlias
 from uuid import UUID
 
@@ -63,10 +65,10 @@ class RebuildFailed(Exception):
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
-    """How late the fifty were, in seconds; `left` says what was still to be done in the other store at the end."""
+    """How late the fifty were, in seconds, and how far the other store was at the end."""
 
     latencies: list[float]
-    left: str = ""
+    at_the_end: str = ""
 
     @property
     def p99(self) -> float:
@@ -109,19 +111,25 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return rebuilds + await lag(self.place)
 
 
-Left: TypeAlias = Callable[[], str]
-Beside: TypeAlias = Callable[[Run], AbstractAsyncContextManager[Left]]
+class Other(msgspec.Struct, kw_only=True):
+    """What goes on in the other store: how far it was at the end, and when it had ended, if it has."""
+
+    at_the_end: str = ""
+    ended_after_seconds: float = float("inf")
+
+
+Beside: TypeAlias = Callable[[Run], AbstractAsyncContextManager[Other]]
 
 
 @asynccontextmanager
-async def _backlog(run: Run) -> AsyncIterator[Left]:
+async def _backlog(run: Run) -> AsyncIterator[Other]:
     """All of a store's log that is left becomes visible; afterwards what is left is hidden again."""
     store = run.large[0]
     await show(run.place, [store])
-    left = 0
-    yield lambda: f"{left:,} events"
+    other = Other()
+    yield other
     reached = await run.read.fetchval(_REACHED, store)
-    left = await run.write.fetchval(_HEAD, store) - reached
+    other.at_the_end = f"{await run.write.fetchval(_HEAD, store) - reached:,} events left"
     hidden = None
     while reached != hidden:  # what was under way when it was hidden ends soon
         await run.write.execute(_HIDE, store, reached)
@@ -130,26 +138,26 @@ async def _backlog(run: Run) -> AsyncIterator[Left]:
 
 
 @asynccontextmanager
-async def _rebuild(run: Run) -> AsyncIterator[Left]:
-    """One rebuild of three views after the other, for as long as the block lasts."""
-    begun = 0
+async def _rebuild(run: Run) -> AsyncIterator[Other]:
+    """A rebuild of three views: loading, indexes, cut-over."""
+    other = Other()
+    started = time.monotonic()
+    for name in _REBUILT:
+        await run.read.execute(_REBUILD, new_id(), run.large[1], name)
 
-    async def ask() -> None:
-        nonlocal begun
-        while True:
-            if not await run.read.fetchval(_REBUILDING):
-                begun += 1
-                for name in _REBUILT:
-                    await run.read.execute(_REBUILD, new_id(), run.large[1], name)
+    async def watch_it_end() -> None:
+        left = len(_REBUILT)
+        while left:
             await asyncio.sleep(_LOOK_SECONDS)
+            left = await run.read.fetchval(_REBUILDING)
+        other.ended_after_seconds = time.monotonic() - started
 
-    asking = asyncio.create_task(ask())
-    try:
-        yield lambda: f"rebuild {begun}"
-    finally:
-        asking.cancel()
-        with suppress(asyncio.CancelledError):
-            await asking
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(watch_it_end())
+        yield other
+        watching.cancel()
+    ended = other.ended_after_seconds
+    other.at_the_end = "not rebuilt" if math.isinf(ended) else f"rebuilt in {ended:.0f} s"
     if await run.read.fetchval(_FAILED):
         raise RebuildFailed("a rebuild failed: the projector's log says why")
 
@@ -157,9 +165,9 @@ async def _rebuild(run: Run) -> AsyncIterator[Left]:
 _NOTHING = "nothing"
 BESIDE: Mapping[str, tuple[Beside, float]] = {
     "a backlog of 100,000 events": (_backlog, 10.0),
-    "rebuilds of three views": (_rebuild, 25.0),
+    "a rebuild of three views": (_rebuild, 40.0),
 }
-"""What goes on, and for how many seconds: rebuilds until one has built its indexes and was cut over to."""
+"""What goes on, and for how many seconds: a rebuild counts until it was cut over to."""
 Phases: TypeAlias = Mapping[str, Sequence[Phase]]
 
 
@@ -169,10 +177,11 @@ async def _all_rounds(run: Run) -> Phases:
         for name, (begin, seconds) in BESIDE.items():
             quiet = await run.watch(f"{number}. nothing, before {name}", seconds=_QUIET_SECONDS)
             phases[_NOTHING].append(Phase(latencies=quiet))
-            async with begin(run) as left:
+            async with begin(run) as other:
                 latencies = await run.watch(f"{number}. {name}", seconds=seconds)
-            phases[name].append(Phase(latencies=latencies, left=left()))
-            note(f"left: {left()}")
+            beside = math.ceil(min(seconds, other.ended_after_seconds) * RATE_PER_SECOND)  # as they were seen
+            phases[name].append(Phase(latencies=latencies[:beside], at_the_end=other.at_the_end))
+            note(other.at_the_end)
             await run.catch_up()
     return phases
 
@@ -193,17 +202,17 @@ def _times(phases: Phases, name: str) -> float:
 def _table(phases: Phases) -> list[str]:
     lines = [
         f"{STORES} stores, {RATE_PER_SECOND} orders/s together; commit to visible, in ms\n",
-        "| meanwhile, in another store | orders | p50 | p99, median (each phase) | times the quiet one | left |",
+        "| meanwhile, in another store | orders | p50 | p99, median (each phase) | times the quiet one | at the end |",
         "|---|--:|--:|---|--:|---|",
     ]
     for name in (_NOTHING, *BESIDE):
         latencies = [latency for one in phases[name] for latency in one.latencies]
         p99s = [one.p99 for one in phases[name]]
         each = ", ".join(f"{p99:.1f}" for p99 in p99s)
-        left = "; ".join(one.left for one in phases[name] if one.left)
+        at_the_end = "; ".join(one.at_the_end for one in phases[name] if one.at_the_end)
         lines.append(
             f"| {name} | {len(latencies):,} | {percentile(latencies, 0.5) * 1_000:.1f} | {median(p99s):.1f} ({each})"
-            f" | {_times(phases, name):.2f} | {left} |"
+            f" | {_times(phases, name):.2f} | {at_the_end} |"
         )
     return lines
 

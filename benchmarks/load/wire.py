@@ -30,7 +30,7 @@ class WireClient:
     async def __aenter__(self) -> Self:
         """Connect."""
         for _ in range(self._limit):
-            self._idle.put_nowait(await asyncio.open_connection("127.0.0.1", self._port))
+            self._idle.put_nowait(await self._connect())
         return self
 
     async def __aexit__(
@@ -51,6 +51,9 @@ class WireClient:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             reader, writer = await self._idle.get()
             try:
+                if reader.at_eof():  # the server closes what has been idle for long
+                    writer.close()
+                    reader, writer = await self._connect()
                 writer.write(request(method, target, headers=headers, body=body))
                 head = await reader.readuntil(b"\r\n\r\n")
                 answer = await reader.readexactly(content_length(head[:-2]))
@@ -61,3 +64,6 @@ class WireClient:
             raise AnswerFailed(status, f"{method} {target}: {head!r} {answer[:500]!r}")
         pairs = (line.split(": ", 1) for line in head.decode("latin-1").split("\r\n")[1:-2])
         return {name.lower(): value for name, value in pairs}, answer
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self._port)
