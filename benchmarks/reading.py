@@ -1,8 +1,9 @@
 """`make bench ONLY=read`: cached queries, table-backed pages and dashboards, beside their floors and a peer."""
 
 import asyncio
+import gzip
 import http.client
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,7 @@ import asyncpg
 import msgspec
 import redis
 
-from benchmarks.floors.reading import BODY_KEY, DASHBOARD_KEY
+from benchmarks.floors.reading import BODY_KEY, COMPRESSED_KEY, DASHBOARD_KEY
 from benchmarks.load.plan import SHORT_MARK, request
 from benchmarks.load.running import LoadGenerator
 from benchmarks.machine import Cores
@@ -44,6 +45,12 @@ _CACHED = "/api/v1/orders"
 # Each asks for another moment, so that no answer is stored yet; two digits of the day keep every moment in the past.
 _FROM_TABLE = f"/api/v1/orders?placed_at%5Blt%5D=2999-01-01T00:00:00.{SHORT_MARK.decode()}Z"
 _DASHBOARD = "/api/v1/sales?by={by}&from={from_date}&to={to_date}"
+_PEERS_DASHBOARD = "/sales/days?from={from_date}&to={to_date}"
+_BROWSER = {"Accept-Encoding": "gzip, deflate, br, zstd"}
+
+
+class FiguresDiffer(Exception):
+    """Two contenders answer the same question differently: their speed cannot be compared."""
 
 
 def measure(site: Site, generator: LoadGenerator, cores: Cores, effort: Effort) -> list[Row]:
@@ -70,7 +77,8 @@ def measure(site: Site, generator: LoadGenerator, cores: Cores, effort: Effort) 
         )
         body = ask(shelfwise.port, _CACHED, stores[0])
         dashboard = ask(shelfwise.port, dashboard_target(), stores[0])
-        _prepare_floor(place, stores[0], body, dashboard)
+        small = ask(shelfwise.port, dashboard_target(), stores[0], headers=_BROWSER)
+        _prepare_floor(place, stores[0], {BODY_KEY: body, DASHBOARD_KEY: dashboard, COMPRESSED_KEY: small})
         floor = stack.enter_context(
             serving(
                 "benchmarks.floors.reading:app",
@@ -87,18 +95,20 @@ def measure(site: Site, generator: LoadGenerator, cores: Cores, effort: Effort) 
                 folder=site.folder,
             )
         )
-        sizes = _Sizes(page=len(body), dashboard=len(dashboard))
+        _compare_figures(gzip.decompress(small), gzip.decompress(ask(peer.port, _peers_dashboard(), headers=_BROWSER)))
+        sizes = _Sizes(page=len(body), dashboard=len(dashboard), compressed=len(small))
         return compete(_contenders(shelfwise, floor, peer, stores, sizes=sizes), generator, effort)
 
 
-def ask(port: int, target: str, store: BenchStore) -> bytes:
-    """The body of one answer.
+def ask(port: int, target: str, store: BenchStore | None = None, *, headers: Mapping[str, str] | None = None) -> bytes:
+    """The body of one answer, as it came.
 
     Raises:
         AssertionError: it is not a success.
     """
+    fields = {**(headers or {}), **(store.authorization if store else {})}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", target, headers=store.authorization)
+    connection.request("GET", target, headers=fields)
     answer = connection.getresponse()
     body = answer.read()
     assert answer.status == http.client.OK, (target, answer.status, body[:500])
@@ -108,9 +118,24 @@ def ask(port: int, target: str, store: BenchStore) -> bytes:
 
 def dashboard_target(store_days: int = 365, *, by: str = "day") -> str:
     """Sales over a year up to today."""
+    return _over_days(_DASHBOARD, store_days, by=by)
+
+
+def _peers_dashboard() -> str:
+    return _over_days(_PEERS_DASHBOARD, 365)
+
+
+def _over_days(target: str, days: int, **others: str) -> str:
     today = datetime.now(UTC).date()
-    first = today - timedelta(days=store_days)
-    return _DASHBOARD.format(by=by, from_date=first, to_date=today + timedelta(days=1))
+    return target.format(from_date=today - timedelta(days=days), to_date=today + timedelta(days=1), **others)
+
+
+def _compare_figures(ours: bytes, theirs: bytes) -> None:
+    """Raises: FiguresDiffer, naming the first day that differs."""
+    days, their_days = msgspec.json.decode(ours)["data"], msgspec.json.decode(theirs)
+    different = [pair for pair in zip(days, their_days, strict=False) if pair[0] != pair[1]]
+    if different or len(days) != len(their_days):
+        raise FiguresDiffer(f"{len(days)} days and {len(their_days)}; the first that differ: {different[:1]}")
 
 
 class _Sizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,20 +143,23 @@ class _Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
     page: int
     dashboard: int
+    compressed: int
 
 
 def _contenders(
     shelfwise: Process, floor: Process, peer: Process, stores: Sequence[BenchStore], *, sizes: _Sizes
 ) -> list[Contender]:
-    def ours(key: str, target: str, note: str, chosen: Sequence[BenchStore]) -> Contender:
-        asked = tuple(request("GET", target, headers=one.authorization) for one in chosen)
+    def ours(key: str, target: str, note: str, chosen: Sequence[BenchStore], **fields: str) -> Contender:
+        asked = tuple(request("GET", target, headers={**one.authorization, **fields}) for one in chosen)
         return Contender(key=key, port=shelfwise.port, pid=shelfwise.pid, requests=asked, note=note)
 
-    def bare(key: str, target: str, note: str) -> Contender:
-        return Contender(key=key, port=floor.port, pid=floor.pid, requests=(request("GET", target),), note=note)
+    def bare(key: str, target: str, note: str, **fields: str) -> Contender:
+        asked = request("GET", target, headers=fields)
+        return Contender(key=key, port=floor.port, pid=floor.pid, requests=(asked,), note=note)
 
-    def theirs(key: str, target: str, note: str) -> Contender:
-        return Contender(key=key, port=peer.port, pid=peer.pid, requests=(request("GET", target),), note=note)
+    def theirs(key: str, target: str, note: str, **fields: str) -> Contender:
+        asked = request("GET", target, headers=fields)
+        return Contender(key=key, port=peer.port, pid=peer.pid, requests=(asked,), note=note)
 
     first = stores[:1]
     return [
@@ -145,11 +173,23 @@ def _contenders(
         theirs("read.list.fastapi", "/orders", "FastAPI + ORM, 20 orders with lines"),
         bare(
             "read.floor.dashboard",
+            "/multiplexed-dashboard-compressed",
+            f"bare Litestar, one multiplexed Redis GET of the dashboard's {sizes.compressed:,} bytes of gzip",
+            **_BROWSER,
+        ),
+        ours("read.dashboard.shelfwise", dashboard_target(), "GET /sales?by=day over a year, gzip", first, **_BROWSER),
+        theirs(
+            "read.dashboard.fastapi",
+            _peers_dashboard(),
+            "FastAPI + ORM, the same figures added up when asked, gzip",
+            **_BROWSER,
+        ),
+        bare(
+            "read.floor.dashboard.identity",
             "/multiplexed-dashboard",
             f"bare Litestar, one multiplexed Redis GET of the dashboard's {sizes.dashboard:,} bytes",
         ),
-        ours("read.dashboard.shelfwise", dashboard_target(), "GET /sales?by=day over a year", first),
-        theirs("read.dashboard.fastapi", "/dashboard", "FastAPI + ORM, the same days added up when asked"),
+        ours("read.dashboard.identity.shelfwise", dashboard_target(), "the same year, not compressed", first),
         ours("read.months.shelfwise", dashboard_target(by="month"), "GET /sales?by=month over a year", first),
     ]
 
@@ -163,11 +203,10 @@ def _floor(place: Place, store: BenchStore) -> dict[str, str]:
     }
 
 
-def _prepare_floor(place: Place, store: BenchStore, body: bytes, dashboard: bytes) -> None:
+def _prepare_floor(place: Place, store: BenchStore, bodies: Mapping[str, bytes]) -> None:
     with redis.Redis.from_url(place.redis_url) as client:
-        client.set(BODY_KEY, body)
-        client.set(DASHBOARD_KEY, dashboard)
-    asyncio.run(_fill_prepared(place, store, body))
+        client.mset(dict(bodies))
+    asyncio.run(_fill_prepared(place, store, bodies[BODY_KEY]))
 
 
 async def _fill_prepared(place: Place, store: BenchStore, body: bytes) -> None:

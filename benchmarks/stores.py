@@ -22,6 +22,7 @@ ON_HAND = 10_000_000
 """Copies of each edition: nobody runs out while measuring."""
 COST_MINOR = 600
 LINES = 3
+_DISCOUNTS_MINOR = (0, 0, 0, 50, 125, 200)
 _COPY_ROWS = 20_000
 _encode = msgspec.json.Encoder().encode
 
@@ -81,7 +82,7 @@ class StoreLog:
 
 def placed(store: BenchStore, number: int, *, pick: random.Random) -> OrderPlaced:
     """An order of three lines."""
-    lines = tuple(_line(edition_id) for edition_id in pick.sample(store.edition_ids, LINES))
+    lines = tuple(_line(edition_id, pick=pick) for edition_id in pick.sample(store.edition_ids, LINES))
     total = sum(line.total_minor for line in lines)
     return OrderPlaced(
         order_id=new_id(),
@@ -91,7 +92,7 @@ def placed(store: BenchStore, number: int, *, pick: random.Random) -> OrderPlace
         channel="web" if number % 3 else "pos",
         currency="GBP",
         lines=lines,
-        item_count=LINES,
+        item_count=sum(line.quantity for line in lines),
         net_minor=total,
         tax_minor=0,
         total_minor=total,
@@ -100,21 +101,24 @@ def placed(store: BenchStore, number: int, *, pick: random.Random) -> OrderPlace
     )
 
 
-def _line(edition_id: UUID) -> OrderedLine:
+def _line(edition_id: UUID, *, pick: random.Random) -> OrderedLine:
+    """Some copies, some of them at less than their price: no two days have the same figures. Books bear no tax."""
     mark = edition_id.hex[-8:]
+    quantity, discount = pick.randint(1, 3), pick.choice(_DISCOUNTS_MINOR)
+    total = PRICE_MINOR * quantity - discount
     return OrderedLine(
         line_id=new_id(),
         edition_id=edition_id,
         sku=f"SKU-{mark}",
         title=f"The Book of {mark}",
         authors=(f"Author {mark[-2:]}",),
-        quantity=1,
+        quantity=quantity,
         unit_price_minor=PRICE_MINOR,
-        discount_minor=0,
-        net_minor=PRICE_MINOR,
+        discount_minor=discount,
+        net_minor=total,
         tax_minor=0,
-        total_minor=PRICE_MINOR,
-        cost_minor=COST_MINOR,
+        total_minor=total,
+        cost_minor=COST_MINOR * quantity,
         tax_rate_basis_points=0,
     )
 

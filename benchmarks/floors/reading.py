@@ -15,6 +15,7 @@ from shared_kernel.redis.multiplexed import MultiplexedRedis
 
 BODY_KEY = "bench:body"
 DASHBOARD_KEY = "bench:dashboard"
+COMPRESSED_KEY = "bench:dashboard:gzip"
 _POOL_SIZE = 10
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL app.tenant_id = '{}'"
 _PREPARED = "SELECT body FROM bench.prepared_row WHERE tenant_id = $1 ORDER BY place LIMIT 20"
@@ -23,6 +24,7 @@ SELECT order_id, number, placed_at, status, payment_status, fulfilment_status, c
        item_count, total_minor, currency
 FROM read.order_list__v1 WHERE tenant_id = $1 AND build = $2 ORDER BY placed_at DESC, order_id DESC LIMIT 20
 """
+_GZIP = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -75,6 +77,14 @@ async def multiplexed_dashboard() -> Response[bytes]:
     return _json(body)
 
 
+@get("/multiplexed-dashboard-compressed")
+async def multiplexed_compressed() -> Response[bytes]:
+    """The dashboard as a browser asks for it: its gzip bytes, compressed long before."""
+    body = await _open.multiplexed.call("GET", COMPRESSED_KEY)
+    assert isinstance(body, bytes)
+    return Response(body, media_type="application/json", headers=_GZIP)
+
+
 @get("/pooled")
 async def pooled() -> Response[bytes]:
     """The body from Redis, through redis-py and its pool."""
@@ -120,5 +130,5 @@ async def _lifespan(_app: Litestar) -> AsyncIterator[None]:
         yield
 
 
-_HANDLERS = [same_bytes, multiplexed, multiplexed_dashboard, pooled, prepared, same_sql]
+_HANDLERS = [same_bytes, multiplexed, multiplexed_dashboard, multiplexed_compressed, pooled, prepared, same_sql]
 app = Litestar(_HANDLERS, lifespan=[_lifespan], openapi_config=None)

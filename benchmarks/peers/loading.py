@@ -7,8 +7,8 @@ import asyncpg
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.catalogue import PRICE_MINOR
-from benchmarks.peers.fastapi_orm import Model
-from benchmarks.stores import ON_HAND, BenchStore, placed, times
+from benchmarks.peers.tables import Model
+from benchmarks.stores import COST_MINOR, ON_HAND, BenchStore, placed, times
 
 
 def orm_url(url: str) -> str:
@@ -24,7 +24,7 @@ async def load_peer(url: str, store: BenchStore) -> None:
     await engine.dispose()
     connection = await asyncpg.connect(url)
     try:
-        editions = [(one, f"The Book of {one.hex[-8:]}", PRICE_MINOR, ON_HAND) for one in store.edition_ids]
+        editions = [(one, f"The Book of {one.hex[-8:]}", PRICE_MINOR, COST_MINOR, ON_HAND) for one in store.edition_ids]
         await connection.copy_records_to_table("edition", records=editions)
         await _copy_orders(connection, store)
         await connection.execute("VACUUM ANALYZE")
@@ -37,9 +37,20 @@ async def _copy_orders(connection: asyncpg.Connection, store: BenchStore) -> Non
     orders, lines = [], []
     for number, at in enumerate(times(store.orders, days=365)):
         event = placed(store, number, pick=pick)
-        orders.append((event.order_id, event.number, at, "placed", event.channel, event.total_minor))
+        orders.append((event.order_id, event.number, at, at.date(), "placed", event.channel, event.total_minor))
         lines += [
-            (one.line_id, event.order_id, one.edition_id, one.quantity, one.unit_price_minor, one.total_minor)
+            (
+                one.line_id,
+                event.order_id,
+                one.edition_id,
+                one.quantity,
+                one.unit_price_minor,
+                one.total_minor,
+                one.net_minor,
+                one.tax_minor,
+                one.discount_minor,
+                one.cost_minor,
+            )
             for one in event.lines
         ]
     await connection.copy_records_to_table("customer_order", records=orders)

@@ -48,7 +48,12 @@ def resolve(parameters: BestSellersParameters, *, today: date, currency: str) ->
 
 
 @query_route(
-    "/best-sellers", policy=READ_FIGURES, cost=5, parameters=BestSellersParameters, summary="Editions that sell most"
+    "/best-sellers",
+    policy=READ_FIGURES,
+    cost=5,
+    parameters=BestSellersParameters,
+    compresses=True,
+    summary="Editions that sell most",
 )
 async def best_sellers(
     request: QueryRequest, queries: NamedDependency[Queries], clock: NamedDependency[Clock]

@@ -39,17 +39,25 @@ class Snapshot:
         return records[0] if records else None
 
 
+class Begun(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What is needed to go on with a gzip member: the CRC-32 and the length of what it holds so far."""
+
+    checksum: int
+    length: int
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a query found.
 
     Attributes:
-        data: the encoded JSON of `data`.
+        data: the encoded JSON of `data`; or, where `begun`, a gzip member that holds the envelope up to its end.
         next_cursor: where the next page begins; None without one.
         has_more: set by lists only.
         exact_count: of all pages, where the projection counts.
         row_keys: `encode_key` of each row shown, so that parked ones are told; None where it cannot be said (sums), and
             where nothing is parked, since nobody asks then.
         is_personal: whether it shows a person's data, which no cache may keep.
+        begun: set where the answer was compressed; no fetch does that.
     """
 
     data: bytes
@@ -58,6 +66,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     exact_count: int | None = None
     row_keys: tuple[str, ...] | None = None
     is_personal: bool = False
+    begun: Begun | None = None
 
 
 Fetch: TypeAlias = Callable[[Snapshot, QueryT], Awaitable[Answer | None]]

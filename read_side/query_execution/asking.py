@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from read_side.query_execution.frozen import AsOf
+from shared_kernel.http.content_codings import Codings
 from shared_kernel.http.envelope import weak_etag
 from shared_kernel.redis.state import ProjectionState
 from shared_kernel.views import View
@@ -16,6 +17,7 @@ from shared_kernel.views import View
 _RELEASE: Final = version("shelfwise").encode()
 _DIGEST_BYTES: Final = 20
 """160 bits: two queries of one tenant never meet by chance."""
+_GZIP: Final = b"gzip"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         if_none_match: the header, as sent.
         as_of: which snapshot is to be read; None for the live view.
         lasts: whether the same request is the same query until the store's day ends.
+        codings: that the client takes; None where nothing is compressed, whatever it takes.
     """
 
     tenant_id: UUID
@@ -46,9 +49,20 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     if_none_match: str | None
     as_of: AsOf | None = None
     lasts: bool = True
+    codings: Codings | None = None
+
+    @property
+    def takes_gzip(self) -> bool:
+        """Whether a large answer is to be compressed."""
+        return self.codings is not None and self.codings.gzip
+
+    @property
+    def stored_under(self) -> bytes:
+        """What names the answer in Redis: the question, in the coding it was asked in."""
+        return self.digest + _GZIP if self.takes_gzip else self.digest
 
     def etag(self, state: ProjectionState) -> str:
-        """Of the answer while the view's rows of this tenant are those of `state`."""
+        """Of the answer while the view's rows of this tenant are those of `state`, compressed or not: it is weak."""
         # Snapshots use build numbers again; what tells them apart is where they end.
         revision = f"{state.revision}" if self.as_of is None else f"{state.revision} at {state.position}"
         return weak_etag(self.tenant_id.hex, self.view.label, f"{state.build}", revision, self.digest.hex())

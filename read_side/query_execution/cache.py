@@ -143,7 +143,7 @@ class QueryCache:
             return
         stored = encode_stored(state, answer)
         if stored is not None:
-            self._stores.append((TenantKeys(asked.tenant_id).response_key(asked.digest), stored))
+            self._stores.append((TenantKeys(asked.tenant_id).response_key(asked.stored_under), stored))
             if self._storing is None or self._storing.done():
                 self._storing = asyncio.create_task(self._store(), name="store answers")
 
@@ -160,7 +160,7 @@ class QueryCache:
             keys.head_key(),
             keys.tenant_limit_key(),
             keys.principal_limit_key(asked.key_id),
-            keys.response_key(asked.digest),
+            keys.response_key(asked.stored_under),
         )
         return named, (cost, *self._limits, INCARNATION_FIELD, asked.view.label, *_row_key_pieces(keys, asked))
 

@@ -10,6 +10,7 @@ from litestar import Response
 from read_side.query_execution.answers import AnyFetch, Fetch, OneStatementFetch, QueryT
 from read_side.query_execution.asking import Asked, query_digest
 from read_side.query_execution.cache import Look, QueryCache
+from read_side.query_execution.compressed import as_taken
 from read_side.query_execution.entities import EntityQuery, entity_fetch
 from read_side.query_execution.errors import (
     AsOfTooEarlyError,
@@ -22,7 +23,7 @@ from read_side.query_execution.frozen import BuildProgress, asked_as_of
 from read_side.query_execution.heads import Heads
 from read_side.query_execution.parameters import NoParameters
 from read_side.query_execution.repeating import LOOK_KEY, Repeats
-from read_side.query_execution.requests import QueryRequest, mentions, principal_of
+from read_side.query_execution.requests import QueryRequest, field_of, mentions, principal_of
 from read_side.query_execution.shown import Shown
 from read_side.query_execution.single_flight import Flight, SingleFlight
 from read_side.query_execution.table import Reading, read_page, read_progress, read_state, read_table
@@ -32,6 +33,7 @@ from shared_kernel.clock import Clock, system_clock
 from shared_kernel.database.kept import KeptConnections
 from shared_kernel.database.pool import Pool
 from shared_kernel.errors import FieldError, RateLimitedError, ShelfWiseError
+from shared_kernel.http.content_codings import codings_taken
 from shared_kernel.http.problems import problem_response
 from shared_kernel.http.request_headers import if_none_match, minimum_position, wait_seconds
 from shared_kernel.http.routes import declaration_of
@@ -127,6 +129,8 @@ class Queries:
     ) -> Response[Any]:
         look = _look_had(request, asked) or await self._cache.look(asked, cost=asked.cost)
         fields = limit_headers(self._limit_policy, look.admission)
+        if asked.codings is not None:
+            fields["Vary"] = "Accept-Encoding"
         if not look.admission.allowed:
             raise RateLimitedError(
                 "Too many requests; see RateLimit.",
@@ -202,10 +206,11 @@ class Queries:
     async def _in_snapshot(self, asked: Asked, look: Look, query: QueryT, fetch: AnyFetch[QueryT]) -> Found:
         """What a frozen build shows: read from its table each time, and never compared with what is live."""
         plain = fetch.fetch if isinstance(fetch, OneStatementFetch) else fetch
-        key = (asked.tenant_id, asked.digest, asked.as_of)
-        reading = await self._readings.join(
-            key, lambda flight: read_table(self._pool, asked, query, plain, flight=flight)
-        )
+
+        async def read(flight: Flight) -> Reading:
+            return as_taken(asked, await read_table(self._pool, asked, query, plain, flight=flight))
+
+        reading = await self._readings.join((asked.tenant_id, asked.stored_under, asked.as_of), read)
         if not asked.is_satisfied_by(reading.state):
             raise AsOfTooEarlyError(f"the snapshot ends at {reading.state.position}, before ShelfWise-Min-Position")
         return _found_in_table(asked, look, reading)
@@ -224,13 +229,14 @@ class Queries:
                 )
             else:
                 reading = await read_table(self._pool, asked, query, fetch, flight=flight)
+            reading = as_taken(asked, reading)
             answer = reading.answer
             is_kept = answer is not None and not answer.is_personal
             if answer is not None and is_kept and reading.state.build and not reading.state.parked:
                 self._cache.store(asked, reading.state, answer)
             return reading
 
-        key = (asked.tenant_id, asked.digest)
+        key = (asked.tenant_id, asked.stored_under)
         reading = await self._readings.join(key, read)
         for _ in range(_FRESH_READINGS):
             if asked.is_satisfied_by(reading.state) and not self._shown.is_past(asked, reading.state):
@@ -271,16 +277,18 @@ def _asked(
 ) -> Asked:
     principal = principal_of(request)
     minimum = minimum_position(request.headers) if mentions(request, "shelfwise-min-position") else None
+    declaration = declaration_of(request.route_handler)
     return Asked(
         tenant_id=principal.tenant.id,
         key_id=principal.key_id,
         view=view,
         digest=query_digest(request.scope["path_template"], view, query),
         row=row,
-        cost=declaration_of(request.route_handler).cost,
+        cost=declaration.cost,
         minimum_position=minimum,
         wait_seconds=wait_seconds(request.headers) if minimum is not None else 0,
         if_none_match=if_none_match(request.headers) if mentions(request, "if-none-match") else None,
         as_of=asked_as_of(request),
         lasts=lasts,
+        codings=codings_taken(field_of(request, "accept-encoding")) if declaration.compresses else None,
     )

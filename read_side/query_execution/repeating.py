@@ -8,13 +8,14 @@ answer goes the long way again, and takes the look along.
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 import msgspec
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from read_side.query_execution.asking import Asked
 from read_side.query_execution.cache import ILLEGIBLE, REDIS_FAILURES, QueryCache, read_look
+from read_side.query_execution.compressed import around
 from read_side.query_execution.paging import next_link
 from read_side.query_execution.shown import Shown
 from read_side.query_execution.stored import decode_page
@@ -22,14 +23,17 @@ from read_side.query_execution.telling import Found, meta_of
 from shared_kernel.access.principals import Principal
 from shared_kernel.clock import Clock, day_ends_at
 from shared_kernel.http.authentication import Authentication
+from shared_kernel.http.content_codings import codings_taken
 from shared_kernel.http.cors import RawHeaders
-from shared_kernel.http.envelope import PRIVATE, envelope_bytes, link_value
+from shared_kernel.http.envelope import PRIVATE, link_value
 from shared_kernel.http.exchange import EXCHANGE_KEY, Exchange
 from shared_kernel.http.request_headers import matches_etag
 from shared_kernel.rate_limits.headers import allowed_limit_value
 from shared_kernel.redis.replies import Reply
 from shared_kernel.redis.state import ProjectionState, decode_state
 
+_Key: TypeAlias = tuple[int, str, bytes, bool]
+"""The principal in memory, path, query, and whether gzip is taken."""
 MAX_QUESTIONS: Final = 4096
 """Some 12 MB; the one that was not asked for longest is forgotten."""
 LOOK_KEY: Final = "shelfwise.look"
@@ -41,14 +45,18 @@ _HIT_PARTS: Final = 5
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What is the same in every answer as long as the view, the log's head and the page are."""
+    """What is the same in every answer as long as the view, the log's head and the page are.
+
+    `before` and `after` stand around the data in the body.
+    """
 
     state_text: bytes
     head_text: bytes
     page_text: bytes | None
     state: ProjectionState
     etag: str
-    meta: bytes
+    before: bytes
+    after: bytes
     fields: RawHeaders
     page_fields: RawHeaders
 
@@ -87,16 +95,18 @@ class Repeats:
         self._shown = shown
         self._clock = clock
         self._limit_policy = (b"ratelimit-policy", limit_policy.encode("ascii"))
-        self._questions: OrderedDict[tuple[int, str, bytes], Question] = OrderedDict()
+        self._questions: OrderedDict[_Key, Question] = OrderedDict()
 
     def remember(self, scope: HTTPScope, principal: Principal, asked: Asked) -> None:
         """A question that came the long way, and was answered."""
         now = self._clock()
         exchange = cast("Exchange | None", scope.get(EXCHANGE_KEY))
+        if exchange is None:
+            return  # nobody stands before the router who could answer
         # It was resolved at some moment between its coming and now, perhaps on the day before.
-        came_at = now if exchange is None else now - timedelta(seconds=exchange.duration_seconds)
+        came_at = now - timedelta(seconds=exchange.duration_seconds)
         plain = msgspec.structs.replace(asked, minimum_position=None, wait_seconds=0, if_none_match=None)
-        self._questions[id(principal), scope["path"], scope["query_string"]] = Question(
+        self._questions[_key(exchange, principal)] = Question(
             asked=plain,
             command=self._cache.packed_look(plain),
             principal=principal,
@@ -108,9 +118,9 @@ class Repeats:
         while len(self._questions) > MAX_QUESTIONS:
             self._questions.popitem(last=False)
 
-    def find(self, scope: HTTPScope, principal: Principal) -> Question | None:
+    def find(self, exchange: Exchange, principal: Principal) -> Question | None:
         """The same question by the very principal that is in memory, on the same day; None where it is a new one."""
-        key = (id(principal), scope["path"], scope["query_string"])
+        key = _key(exchange, principal)
         question = self._questions.get(key)
         if question is None or question.principal is not principal:
             return None
@@ -136,7 +146,7 @@ class Repeats:
         if tags is not None and matches_etag(tags.decode("latin-1"), told.etag):
             await exchange.answer(304, [*limits, *told.fields], b"", position=told.state.position)
             return True
-        body = envelope_bytes(data, told.meta)
+        body = b"%b%b%b" % (told.before, data, told.after)
         headers = [*limits, *told.fields, *told.page_fields, (b"content-length", b"%d" % len(body))]
         await exchange.answer(200, headers, body, position=told.state.position)
         return True
@@ -193,13 +203,19 @@ class ShortWay:
             or headers.get(b"accept") not in _JSON_ACCEPTS
             or b"shelfwise-min-position" in headers
             or headers.get(b"if-none-match") == b"*"
+            or not codings_taken(headers.get(b"accept-encoding")).identity
         ):
             return None
         principal = self._authentication.remembered(authorization)
         if principal is None:
             return None
         exchange.context.principal = principal
-        return repeats.find(exchange.scope, principal)
+        return repeats.find(exchange, principal)
+
+
+def _key(exchange: Exchange, principal: Principal) -> _Key:
+    codings = codings_taken(exchange.headers.get(b"accept-encoding"))
+    return id(principal), exchange.scope["path"], exchange.scope["query_string"], codings.gzip
 
 
 def _told_anew(question: Question, state_text: bytes, head_text: bytes, page_text: bytes | None) -> Told:
@@ -207,21 +223,28 @@ def _told_anew(question: Question, state_text: bytes, head_text: bytes, page_tex
     page = decode_page(page_text, data=b"")
     asked, etag = question.asked, question.asked.etag(state)
     meta = meta_of(asked, Found(state=state, answer=page, source="cache", head=int(head_text)), page)
+    fields: RawHeaders = [
+        (b"shelfwise-position", b"%d" % state.position),
+        (b"cache-control", PRIVATE.encode("ascii")),
+        (b"etag", etag.encode("ascii")),
+    ]
+    if asked.codings is not None:
+        fields.append((b"vary", b"Accept-Encoding"))
     page_fields: RawHeaders = [(b"content-type", b"application/json")]
+    if page.begun is not None:
+        page_fields.append((b"content-encoding", b"gzip"))
     if page.next_cursor is not None:
         link = link_value(next_link(question.route, question.query_string, page.next_cursor))
         page_fields.append((b"link", link.encode("latin-1")))
+    before, after = around(page.begun, msgspec.json.encode(meta))
     return Told(
         state_text=state_text,
         head_text=head_text,
         page_text=page_text,
         state=state,
         etag=etag,
-        meta=msgspec.json.encode(meta),
-        fields=[
-            (b"shelfwise-position", b"%d" % state.position),
-            (b"cache-control", PRIVATE.encode("ascii")),
-            (b"etag", etag.encode("ascii")),
-        ],
+        before=before,
+        after=after,
+        fields=fields,
         page_fields=page_fields,
     )

@@ -19,6 +19,12 @@ def mentions(request: QueryRequest, name: str) -> bool:
     return exchange is None or name.encode() in exchange.headers
 
 
+def field_of(request: QueryRequest, name: str) -> bytes | None:
+    """A field that is a list, its lines joined; None without it."""
+    lines = request.headers.getall(name, [])
+    return ",".join(lines).encode("latin-1") if lines else None
+
+
 def principal_of(_request: QueryRequest) -> Principal:
     """The caller; its tenant is the only one this request can see."""
     return current_principal()

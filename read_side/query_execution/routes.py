@@ -22,6 +22,7 @@ def query_route(  # noqa: PLR0913 - a route's parts, all by name
     parameters: type[msgspec.Struct] | ListSpecification = NoParameters,
     own_parameters: type[msgspec.Struct] = NoParameters,
     as_of: bool = True,
+    compresses: bool = False,
     errors: tuple[type[ShelfWiseError], ...] = (),
 ) -> get:
     """A decorator for an endpoint annotated `-> Response[Envelope[…]]`; it answers GET, and HEAD like it.
@@ -34,9 +35,11 @@ def query_route(  # noqa: PLR0913 - a route's parts, all by name
         parameters: the struct or the list specification that the query string is parsed with.
         own_parameters: further ones of a list, as for `parse_list_with`.
         as_of: whether its view can be read as of a snapshot.
+        compresses: whether its larger answers are worth compressing: sums that dashboards ask for again and again.
         errors: named errors beside those every query can answer.
     """
-    opt: dict[str, Any] = declare(policy=policy, cost=cost, errors=errors)  # Any: Litestar's `opt`
+    # Any: Litestar's `opt`.
+    opt: dict[str, Any] = declare(policy=policy, cost=cost, errors=errors, compresses=compresses)
     opt[AS_OF] = as_of
     operation = operation_class(parameters, own_parameters, as_of=as_of)
     return get(path, opt=opt, summary=summary, operation_class=operation)

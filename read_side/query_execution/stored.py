@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from read_side.query_execution.answers import Answer
+from read_side.query_execution.answers import Answer, Begun
 from shared_kernel.redis.state import ProjectionState
 
 TTL_MILLISECONDS: Final = 3_600_000
@@ -14,11 +14,12 @@ MAX_BYTES: Final = 256 * 1024
 
 
 class StoredMeta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a page tells beside its rows."""
+    """What a page tells beside its rows; and how its gzip member goes on, where it is one."""
 
     next_cursor: str | None = None
     has_more: bool | None = None
     exact_count: int | None = None
+    begun: Begun | None = None
 
 
 _NO_META: Final = b"{}"
@@ -29,7 +30,12 @@ def encode_stored(state: ProjectionState, answer: Answer) -> bytes | None:
     """What to store; None if that is too large."""
     if len(answer.data) > MAX_BYTES:
         return None
-    meta = StoredMeta(next_cursor=answer.next_cursor, has_more=answer.has_more, exact_count=answer.exact_count)
+    meta = StoredMeta(
+        next_cursor=answer.next_cursor,
+        has_more=answer.has_more,
+        exact_count=answer.exact_count,
+        begun=answer.begun,
+    )
     return b"%d|%d\n%b\n%b" % (state.build, state.revision, msgspec.json.encode(meta), answer.data)
 
 
@@ -44,7 +50,13 @@ def decode_page(page_text: bytes | None, *, data: bytes) -> Answer:
     if page_text is None or page_text == _NO_META:
         return Answer(data=data)
     meta = _decoder.decode(page_text)
-    return Answer(data=data, next_cursor=meta.next_cursor, has_more=meta.has_more, exact_count=meta.exact_count)
+    return Answer(
+        data=data,
+        next_cursor=meta.next_cursor,
+        has_more=meta.has_more,
+        exact_count=meta.exact_count,
+        begun=meta.begun,
+    )
 
 
 def decode_row(written: bytes) -> Answer | None:

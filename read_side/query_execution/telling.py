@@ -8,9 +8,10 @@ from msgspec import UNSET
 
 from read_side.query_execution.answers import Answer
 from read_side.query_execution.asking import Asked
+from read_side.query_execution.compressed import around, compressed
 from read_side.query_execution.paging import next_link
 from read_side.query_execution.requests import QueryRequest
-from shared_kernel.http.envelope import QueryMeta, not_modified, query_response
+from shared_kernel.http.envelope import QueryMeta, not_modified, whole_response
 from shared_kernel.http.request_headers import matches_etag
 from shared_kernel.redis.state import ProjectionState
 
@@ -38,13 +39,15 @@ def response_of(request: QueryRequest, asked: Asked, found: Found, fields: dict[
     if found.unchanged or answer is None or asked.if_none_match == "*":
         return not_modified(etag=etag, position=state.position, headers=fields)
     cursor, scope = answer.next_cursor, request.scope
-    return query_response(
-        data=answer.data,
-        meta=meta_of(asked, found, answer),
+    if asked.codings is not None and not asked.codings.identity:
+        answer = compressed(answer, min_bytes=0)
+    before, after = around(answer.begun, msgspec.json.encode(meta_of(asked, found, answer)))
+    return whole_response(
+        b"%b%b%b" % (before, answer.data, after),
         position=state.position,
         etag=etag,
         next_link=None if cursor is None else next_link(scope["path_template"], scope["query_string"], cursor),
-        headers=fields,
+        headers=fields if answer.begun is None else {**fields, "Content-Encoding": "gzip"},
     )
 
 

@@ -19,7 +19,14 @@ from shared_kernel.access.roles import READ_FIGURES
 from shared_kernel.clock import Clock, date_in
 
 
-@query_route("/sales", policy=READ_FIGURES, cost=5, parameters=SalesParameters, summary="Sales by time or dimension")
+@query_route(
+    "/sales",
+    policy=READ_FIGURES,
+    cost=5,
+    parameters=SalesParameters,
+    compresses=True,
+    summary="Sales by time or dimension",
+)
 async def sales(
     request: QueryRequest, queries: NamedDependency[Queries], clock: NamedDependency[Clock]
 ) -> Response[Envelope[list[SalesFigures]]]:

@@ -15,6 +15,8 @@ T = TypeVar("T")
 _ETAG_BYTES = 12
 """96 bits: two representations of one URL never meet by chance."""
 NO_META = b"{}"
+ENVELOPE_BEGIN: Final = b'{"success":true,"data":'
+"""What stands before the data of every success."""
 PRIVATE: Final = "private, no-cache"
 """Of answers: a shared cache between us and the client must neither keep nor mix what belongs to one store."""
 
@@ -86,7 +88,12 @@ class CommandReply(msgspec.Struct, frozen=True, kw_only=True):
 
 def envelope_bytes(data: bytes, meta: bytes = NO_META) -> bytes:
     """The success envelope around JSON that is already encoded."""
-    return b'{"success":true,"data":%b,"error":null,"meta":%b}' % (data, meta)
+    return b"%b%b%b" % (ENVELOPE_BEGIN, data, envelope_end(meta))
+
+
+def envelope_end(meta: bytes) -> bytes:
+    """What stands after the data."""
+    return b',"error":null,"meta":%b}' % meta
 
 
 def command_body(data: object, *, meta: CommandMeta | None = None) -> bytes:
@@ -136,6 +143,18 @@ def query_response(
         headers: others, such as the limits'.
     """
     body = envelope_bytes(data, meta if isinstance(meta, bytes) else msgspec.json.encode(meta))
+    return whole_response(body, position=position, etag=etag, next_link=next_link, headers=headers)
+
+
+def whole_response(
+    body: bytes,
+    *,
+    position: int,
+    etag: str | None = None,
+    next_link: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response[Any]:  # Any: as above
+    """The response of a query whose body is composed, perhaps compressed; the rest as for `query_response`."""
     return Response(body, headers=_query_fields(position, etag, next_link, headers), media_type=MediaType.JSON)
 
 

@@ -13,7 +13,7 @@ CLIENT_GONE_STATUS: Final = 499
 """No answer was started; what nginx logs for it."""
 EXCHANGE_KEY: Final = "shelfwise.exchange"
 """Where those behind the outer door find the exchange in the scope."""
-_LISTS: Final = frozenset({b"accept", b"if-none-match", b"x-forwarded-for"})
+_LISTS: Final = frozenset({b"accept", b"accept-encoding", b"if-none-match", b"x-forwarded-for"})
 
 
 class RequestHeaders:

@@ -223,6 +223,8 @@ def _parameter_names(declaration: Declaration, *, is_query: bool) -> Iterator[st
         yield f"IfMatch{declaration.if_match.title()}"
     if is_query and _is_fresh(declaration):
         yield from ("MinPosition", "Prefer", "IfNoneMatch")
+    if declaration.compresses:
+        yield "AcceptEncoding"
     if not is_query and not declaration.policy.public:
         yield "DryRun"
 
@@ -240,6 +242,8 @@ def _success_fields(declaration: Declaration, *, is_query: bool, is_created: boo
             fields["Idempotent-Replayed"] = "Replayed"
     elif _is_fresh(declaration):
         fields |= {"ETag": "WeakTag", "Link": "Link", "ShelfWise-Position": "Position"}
+    if declaration.compresses:
+        fields |= {"Content-Encoding": "ContentEncoding", "Vary": "Vary"}
     return fields
 
 

@@ -47,6 +47,11 @@ PARAMETERS: Final[Mapping[str, Json]] = {
         "`wait=2` waits so many seconds (at most 10) for the minimum position.",
         {"type": "string", "examples": ["wait=2"]},
     ),
+    "AcceptEncoding": _header_parameter(
+        "Accept-Encoding",
+        "With `gzip` a large answer is compressed.",
+        {"type": "string", "examples": ["gzip", "gzip, deflate, br, zstd"]},
+    ),
     "IfNoneMatch": _header_parameter("If-None-Match", "The ETag last seen: 304 while it holds.", _STRING),
 }
 
@@ -56,6 +61,8 @@ HEADERS: Final[Mapping[str, Json]] = {
     "VersionTag": {"description": "The aggregate's version, for If-Match.", "schema": _VERSION_SCHEMA},
     "WeakTag": {"description": "For If-None-Match.", "schema": _STRING},
     "Location": {"description": "Where what was created can be read.", "schema": _STRING},
+    "ContentEncoding": {"description": "`gzip`, where the answer is compressed.", "schema": _STRING},
+    "Vary": {"description": "`Accept-Encoding`, which decides whether it is.", "schema": _STRING},
     "Link": {"description": 'The next page, rel="next".', "schema": _STRING},
     "Replayed": {"description": "`true`: the stored answer to an earlier request with this key.", "schema": _STRING},
     "RetryAfter": {"description": "Seconds after which trying again makes sense.", "schema": _NUMBER},

@@ -33,6 +33,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
         max_body_bytes: past it 413.
         waits: whether `ShelfWise-Min-Position` and `Prefer: wait` are understood; None: on every GET with a key.
         streams: whether it answers with a stream of events (`text/event-stream`), whatever `Accept` says.
+        compresses: whether large answers are sent compressed to whoever takes that; never where there are secrets.
     """
 
     policy: AccessPolicy
@@ -43,6 +44,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = MAX_BODY_BYTES
     waits: bool | None = None
     streams: bool = False
+    compresses: bool = False
 
 
 def declare(  # noqa: PLR0913 - a declaration's parts, all by name
@@ -55,6 +57,7 @@ def declare(  # noqa: PLR0913 - a declaration's parts, all by name
     max_body_bytes: int = MAX_BODY_BYTES,
     waits: bool | None = None,
     streams: bool = False,
+    compresses: bool = False,
 ) -> dict[str, Any]:
     """The `opt=` of a Litestar route handler; see `Declaration`."""
     declaration = Declaration(
@@ -66,6 +69,7 @@ def declare(  # noqa: PLR0913 - a declaration's parts, all by name
         max_body_bytes=max_body_bytes,
         waits=waits,
         streams=streams,
+        compresses=compresses,
     )
     return {_OPT_KEY: declaration}
 

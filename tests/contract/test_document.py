@@ -25,6 +25,7 @@ _WITH_BODY = {"408", "413", "415", "422"}
 _CONTRACT_HEADERS = {
     "X-Request-Id",
     "traceparent",
+    "Accept-Encoding",
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
@@ -43,6 +44,8 @@ _ANSWER_HEADERS = {
     "RateLimit-Policy",
     "Retry-After",
     "WWW-Authenticate",
+    "Content-Encoding",
+    "Vary",
 }
 
 

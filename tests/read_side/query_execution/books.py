@@ -159,7 +159,28 @@ async def _fetch_total(snapshot: Snapshot, _query: TotalQuery) -> Answer:
     return Answer(data=msgspec.json.encode(Total(books=record["books"], price_minor=record["price_minor"])))
 
 
-ROUTES = (books, book, total)
+class TitlesQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Every title on the shelf."""
+
+
+_TITLES = "SELECT title FROM read.tested_book__v1 WHERE tenant_id = $1 AND build = $2 ORDER BY title"
+
+
+@query_route("/titles", policy=READ_OPERATIONS, compresses=True, summary="All titles")
+async def titles(request: QueryRequest, queries: NamedDependency[Queries]) -> Response[Envelope[list[str]]]:
+    """As long an answer as the titles are."""
+    Reads.routed += 1
+    parse_parameters(request, NoParameters)
+    return await queries.answer(request, view=VIEW, query=TitlesQuery(), fetch=_fetch_titles)
+
+
+async def _fetch_titles(snapshot: Snapshot, _query: TitlesQuery) -> Answer:
+    Reads.count += 1
+    records = await snapshot.rows(_TITLES)
+    return Answer(data=msgspec.json.encode([record["title"] for record in records]))
+
+
+ROUTES = (books, book, total, titles)
 
 
 def state(*, position: int, revision: int | None = None, parked: int = 0, rows: int = 0) -> ProjectionState:
