@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from projections.fold import AnyRecorded, Projection
+from projections.fold import AnyRecorded, Projection, Sums
 from projections.revenue import REVENUE_EVENTS, RevenueEvent, effect_of
 from read_side.best_sellers.view import VIEW, BestSellerRow, Span
 from shared_kernel.events.orders import OrderedLine
@@ -69,4 +69,13 @@ def _evolve(row: BestSellerRow | None, part: BestSellerRow, _recorded: AnyRecord
     )
 
 
-PROJECTION = Projection(view=VIEW, handles=REVENUE_EVENTS, touches=_touches, evolve=_evolve)
+PROJECTION = Projection(
+    view=VIEW,
+    handles=REVENUE_EVENTS,
+    touches=_touches,
+    evolve=_evolve,
+    sums=Sums(
+        added=("units", "net_minor"),
+        latest=("title",),
+    ),
+)

@@ -15,6 +15,21 @@ Part: TypeAlias = Any
 AnyRecorded: TypeAlias = Recorded[Event]
 
 
+class Sums(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row of sums is made of, so that it can be added to where it stands, without being loaded.
+
+    It says in columns what `evolve` says in Python, of a fold that refuses no part and deletes no row. The key and what
+    is not named here stay as the first part has them. Every part counts as a change, also one that adds nothing.
+
+    Attributes:
+        added: columns that hold what all parts come to.
+        latest: columns that are as the latest part has them.
+    """
+
+    added: tuple[str, ...]
+    latest: tuple[str, ...] = ()
+
+
 class Projection(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
     """A pure fold of the log into one view.
 
@@ -24,9 +39,11 @@ class Projection(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
         touches: from an event to the rows it concerns, each with the part of the event that concerns it, so that an
             order of a thousand lines is not scanned once per row. A key may occur more than once.
         evolve: from the row (None: there is none) and the part to the row after it (None: delete it).
+        sums: of a fold whose rows are sums, which live batches then add to; None where a row must be known to change.
     """
 
     view: View[RowT]
     handles: frozenset[type[Event]]
     touches: Callable[[AnyRecorded], Iterable[tuple[Key, Part]]]
     evolve: Callable[[RowT | None, Part, AnyRecorded], RowT | None]
+    sums: Sums | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import cast
 
-from projections.fold import AnyRecorded, Projection
+from projections.fold import AnyRecorded, Projection, Sums
 from projections.revenue import REVENUE_EVENTS, RevenueEvent, effect_of
 from read_side.kpis.view import VIEW, KpiDayRow
 from shared_kernel.events.orders import GoodsReturned, OrderCancelled
@@ -50,4 +50,21 @@ def _evolve(row: KpiDayRow | None, part: KpiDayRow, _recorded: AnyRecorded) -> K
     )
 
 
-PROJECTION = Projection(view=VIEW, handles=REVENUE_EVENTS, touches=_touches, evolve=_evolve)
+PROJECTION = Projection(
+    view=VIEW,
+    handles=REVENUE_EVENTS,
+    touches=_touches,
+    evolve=_evolve,
+    sums=Sums(
+        added=(
+            "orders",
+            "cancelled_orders",
+            "units",
+            "returned_units",
+            "net_minor",
+            "returned_net_minor",
+            "tax_minor",
+            "cost_minor",
+        ),
+    ),
+)

@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 
-from projections.fold import AnyRecorded, Projection
+from projections.fold import AnyRecorded, Projection, Sums
 from projections.revenue import REVENUE_EVENTS, Effect, RevenueEvent, effect_of
 from read_side.sales.view import VIEW, Dimension, Grain, SalesRow
 from shared_kernel.events.orders import OrderedLine
@@ -124,4 +124,13 @@ def _evolve(row: SalesRow | None, part: SalesRow, _recorded: AnyRecorded) -> Sal
     )
 
 
-PROJECTION = Projection(view=VIEW, handles=REVENUE_EVENTS, touches=_touches, evolve=_evolve)
+PROJECTION = Projection(
+    view=VIEW,
+    handles=REVENUE_EVENTS,
+    touches=_touches,
+    evolve=_evolve,
+    sums=Sums(
+        added=("orders", "units", "returned_units", "net_minor", "tax_minor", "discount_minor", "cost_minor"),
+        latest=("label",),
+    ),
+)

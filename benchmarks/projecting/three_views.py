@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Integer, Text, Uuid
 
-from projections.fold import AnyRecorded, Projection
+from projections.fold import AnyRecorded, Projection, Sums
 from shared_kernel.events.orders import OrderedLine, OrderFulfilled, OrderPlaced
 from shared_kernel.views import Key, View, view_table
 
@@ -138,6 +138,7 @@ DAYS = Projection(
     handles=frozenset({OrderPlaced}),
     touches=_day_touches,
     evolve=_day,
+    sums=Sums(added=("orders", "units", "net_minor")),
 )
 SELLERS = Projection(
     view=View(
@@ -157,6 +158,7 @@ SELLERS = Projection(
     handles=frozenset({OrderPlaced}),
     touches=_seller_touches,
     evolve=_seller,
+    sums=Sums(added=("units", "net_minor"), latest=("title",)),
 )
 # Any: rows of every view, side by side.
 THREE_VIEWS: tuple[Projection[Any], ...] = (ORDERS, DAYS, SELLERS)

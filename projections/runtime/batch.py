@@ -21,7 +21,7 @@ from projections.runtime.folding import Changes, Failure, Scan, TenantEvents, fo
 from projections.runtime.leases import Lease
 from projections.runtime.rows import save_acceptable_rows
 from projections.runtime.statements import Changed, FoundRows, Wanted, load_rows_of_all, save_rows_of_all
-from projections.runtime.tally import Tally
+from projections.runtime.tally import Tally, count
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.partitions import shard_of
@@ -94,6 +94,9 @@ async def _project(pool: Pool, catalog: Catalog, batch: Batch, reach: Reach, *, 
         if left_out:
             batch = batch.without(left_out)
             parts = _scan(catalog, batch)
+        if halving:
+            for part in parts:
+                part.is_added = False
         work = _Work(connection=connection, parts=parts)
         await work.fold()
         reach(FaultPoint.FOLD)
@@ -163,7 +166,11 @@ class _Part:
         self.build = build
         self.checkpoints = checkpoints
         self.scanned = scanned
+        self.is_added = subject.projection.sums is not None
+        """Its rows are not loaded: what they come to in this batch is added to them."""
         self.rows: FoundRows = {}
+        self.added: Mapping[UUID, int] = {}
+        """How many rows of each tenant adding has found to be new."""
         self.changes: Changes
         self.newly_stopped: Mapping[UUID, Failure] = {}
 
@@ -183,11 +190,12 @@ class _Part:
 
     def changed(self) -> Changed:
         """What is to be written."""
-        return Changed(codec=self.subject.codec, build=self.build, changes=self.changes)
+        return Changed(codec=self.subject.codec, build=self.build, changes=self.changes, is_added=self.is_added)
 
     def moved(self, events: Mapping[UUID, TenantEvents]) -> list[Checkpoint]:
         """The checkpoints after the batch."""
-        tally = Tally(self.changes, self.newly_stopped, existed=self.rows.keys())
+        created = self.added if self.is_added else count(key for key in self.changes.upserts if key not in self.rows)
+        tally = Tally(self.changes, self.newly_stopped, created=created)
         stopped = self.scanned.stopped
         return [tally.moved(one, events[one.tenant_id], stopped.get(one.tenant_id)) for one in self.checkpoints]
 
@@ -208,7 +216,7 @@ class _Work:
 
     async def fold(self) -> None:
         """Load the rows of all builds by one statement, and evolve them."""
-        touched = [part for part in self._parts if part.scanned.touches]
+        touched = [part for part in self._parts if part.scanned.touches and not part.is_added]
         wanted = [
             Wanted(codec=part.subject.codec, build=part.build, keys=part.scanned.touches.keys()) for part in touched
         ]
@@ -227,7 +235,9 @@ class _Work:
 
     async def save(self) -> None:
         """Write the rows of all builds by one statement."""
-        await save_rows_of_all(self._connection, [part.changed() for part in self._parts])
+        created = await save_rows_of_all(self._connection, [part.changed() for part in self._parts])
+        for part, its in zip(self._parts, created, strict=True):
+            part.added = its
 
     async def save_acceptable(self) -> None:
         """Write build by build what the database accepts; the rows it refuses are parked."""

@@ -52,7 +52,7 @@ class Catalog:
     """The projections this release runs, in the registry's order."""
 
     def __init__(self, projections: Sequence[AnyProjection]) -> None:
-        self.subjects = tuple(Subject(projection=one, codec=ViewCodec(one.view)) for one in projections)
+        self.subjects = tuple(Subject(projection=one, codec=ViewCodec(one.view, one.sums)) for one in projections)
         self._by_name = {subject.name: subject for subject in self.subjects}
         if len(self._by_name) != len(self.subjects):
             message = "two projections of one release share a name"

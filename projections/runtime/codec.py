@@ -11,6 +11,7 @@ from asyncpg import Record
 from sqlalchemy import Column
 from sqlalchemy.dialects.postgresql import JSONB, asyncpg
 
+from projections.fold import Sums
 from shared_kernel.views import Key, View
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
@@ -29,8 +30,9 @@ class StoredRow(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
 class ViewCodec(Generic[RowT]):
     """Reads and writes one view's rows, set-based: one statement whatever their number."""
 
-    def __init__(self, view: View[RowT]) -> None:
+    def __init__(self, view: View[RowT], sums: Sums | None = None) -> None:
         self.view = view
+        self._sums = sums
         self._columns = view.own_columns
         self._fields = {field.name: field.type for field in msgspec.structs.fields(view.row)}
         self._check_shape()
@@ -117,6 +119,10 @@ class ViewCodec(Generic[RowT]):
         if columns != self._fields.keys():
             message = f"view {self.view.label}: row and table differ in {sorted(columns ^ self._fields.keys())}"
             raise TypeError(message)
+        summed = set() if self._sums is None else {*self._sums.added, *self._sums.latest}
+        if summed - (columns - set(self.view.key)) or (summed and self.view.body is not None):
+            message = f"view {self.view.label}: sums are columns beside the key, of rows that do not go to Redis"
+            raise TypeError(message)
 
     def _array(self, column: Column[Any], number: int) -> str:  # Any: columns of every type
         kind = "text" if isinstance(column.type, JSONB) else column.type.compile(dialect=_DIALECT)
@@ -179,6 +185,32 @@ class ViewCodec(Generic[RowT]):
             f"SELECT new.tenant_id, ${first}::int, new.position, {', '.join(values)} "
             f"FROM unnest({', '.join(arrays)}) AS new(tenant_id, position, {', '.join(names)}) "
             f"ON CONFLICT (tenant_id, build, {', '.join(self.view.key)}) DO UPDATE SET {', '.join(assignments)}"
+        )
+
+    def add_from(self, first: int, place: int) -> str:
+        """Add to the rows that exist and insert those that do not, for `upsert_arguments`, as parts of a `WITH`.
+
+        The last of them, `part_<place>`, has the tenant of each row that is new. That one exists is known by updating
+        it: which of its rows an upsert has inserted PostgreSQL does not tell of a partitioned table.
+        """
+        assert self._sums is not None, "a projection of sums"
+        columns = ["tenant_id", "position", *self._names]
+        arrays = [f"${first + 1}::uuid[]", f"${first + 2}::bigint[]"]
+        arrays += [self._array(column, number) for number, column in enumerate(self._columns, first + 3)]
+        assignments = [f"{name} = t.{name} + wanted.{name}" for name in self._sums.added]
+        assignments += [f"{name} = wanted.{name}" for name in (*self._sums.latest, "position")]
+        new = ", ".join(f"new.{name}" for name in columns)
+        # Joined by build as well: of a young table PostgreSQL takes `build = $1` for so rare that it would begin there.
+        matches = " AND ".join(f"t.{name} = wanted.{name}" for name in ("tenant_id", "build", *self.view.key))
+        # NOT IN hashes the known rows whatever the planner thinks of joins by hash; there is no NULL among them.
+        return (
+            f"new_{place} AS MATERIALIZED (SELECT ${first}::int AS build, {new}, new.number "  # noqa: S608 - names of a Table
+            f"FROM unnest({', '.join(arrays)}) WITH ORDINALITY AS new({', '.join(columns)}, number)), "
+            f"known_{place} AS (UPDATE {self.table} t SET {', '.join(assignments)} FROM new_{place} AS wanted "
+            f"WHERE {matches} RETURNING wanted.number), "
+            f"part_{place} AS (INSERT INTO {self.table} (build, {', '.join(columns)}) "
+            f"SELECT ${first}::int, {new} FROM new_{place} AS new "
+            f"WHERE new.number NOT IN (SELECT number FROM known_{place}) RETURNING tenant_id)"
         )
 
 

@@ -200,7 +200,7 @@ def _fold_row(
         except Exception as error:  # noqa: BLE001 - accounted for: the key is parked and the failure is shown
             changes.park(row_key, [later.position for _, later in parts[index:]], describe(error))
             break
-        if after != row:
+        if after != row or projection.sums is not None:
             row, position = after, recorded.position
     if position == before_position:
         return

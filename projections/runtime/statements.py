@@ -4,9 +4,11 @@ What a batch touches is a handful of different sets of views, so a session prepa
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum, auto
 from functools import lru_cache
 from itertools import islice
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, assert_never
+from uuid import UUID
 
 import msgspec
 from asyncpg import Record
@@ -27,6 +29,17 @@ _COMPOSITIONS = 256
 """Compositions remembered; there are far fewer sets of views that events touch together."""
 
 
+class _Kind(Enum):
+    """What is done to a build's rows."""
+
+    ADD = auto()
+    UPSERT = auto()
+    DELETE = auto()
+
+
+_Modification: TypeAlias = tuple[_Kind, AnyCodec, list[object]]
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which rows of one build are to be loaded."""
 
@@ -36,11 +49,16 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be written into one build."""
+    """What is to be written into one build.
+
+    Attributes:
+        is_added: the upserts are sums to be added to whatever stands there.
+    """
 
     codec: AnyCodec
     build: BuildId
     changes: Changes
+    is_added: bool
 
 
 async def load_rows_of_all(connection: Connection, wanted: Sequence[Wanted]) -> list[FoundRows]:
@@ -59,18 +77,25 @@ async def load_rows_of_all(connection: Connection, wanted: Sequence[Wanted]) -> 
     return found
 
 
-async def save_rows_of_all(connection: Connection, changed: Sequence[Changed]) -> None:
-    """Write what folding came to, in every build. One round trip for up to 5,000 rows of each.
+async def save_rows_of_all(connection: Connection, changed: Sequence[Changed]) -> list[dict[UUID, int]]:
+    """Write what folding came to, in every build; how many rows of each tenant are new among those that were added to.
+
+    One round trip for up to 5,000 rows of each.
 
     Raises:
         One of REFUSALS: some row is unacceptable; the transaction is lost.
     """
+    created: list[dict[UUID, int]] = [{} for _ in changed]
     upserts = {index: one.changes.upserts.items() for index, one in enumerate(changed)}
     for wave in _waves(upserts):
-        await _run(connection, "upsert", [_upsert(changed[index], rows) for index, rows in wave.items()])
+        places = list(wave)
+        for place, tenant, rows in await _run(connection, [_upsert(changed[index], wave[index]) for index in places]):
+            counted = created[places[place]]
+            counted[tenant] = counted.get(tenant, 0) + rows
     deletes = {index: one.changes.deletes for index, one in enumerate(changed)}
     for gone in _waves(deletes):
-        await _run(connection, "delete", [_deletion(changed[index], keys) for index, keys in gone.items()])
+        await _run(connection, [_deletion(changed[index], keys) for index, keys in gone.items()])
+    return created
 
 
 def _take(codec: AnyCodec, record: Record, found: FoundRows) -> None:
@@ -80,18 +105,21 @@ def _take(codec: AnyCodec, record: Record, found: FoundRows) -> None:
         found[codec.key_of_record(record)] = Unreadable(error=describe(error))
 
 
-def _upsert(one: Changed, upserts: Sequence[tuple[RowKey, AnyStoredRow]]) -> tuple[AnyCodec, list[object]]:
+def _upsert(one: Changed, upserts: Sequence[tuple[RowKey, AnyStoredRow]]) -> _Modification:
     rows = [(tenant_id, stored.row, stored.position) for (tenant_id, _), stored in upserts]
-    return one.codec, one.codec.upsert_arguments(one.build.build, rows)
+    kind = _Kind.ADD if one.is_added else _Kind.UPSERT
+    return kind, one.codec, one.codec.upsert_arguments(one.build.build, rows)
 
 
-def _deletion(one: Changed, keys: Sequence[RowKey]) -> tuple[AnyCodec, list[object]]:
-    return one.codec, one.codec.key_arguments(one.build.build, keys)
+def _deletion(one: Changed, keys: Sequence[RowKey]) -> _Modification:
+    return _Kind.DELETE, one.codec, one.codec.key_arguments(one.build.build, keys)
 
 
-async def _run(connection: Connection, kind: str, parts: Sequence[tuple[AnyCodec, list[object]]]) -> None:
-    arguments = [value for _, its in parts for value in its]
-    await connection.execute(_modification(kind, tuple(codec for codec, _ in parts)), *arguments)
+async def _run(connection: Connection, parts: Sequence[_Modification]) -> list[Record]:
+    arguments = [value for _, _, its in parts for value in its]
+    statement = _composed(tuple((kind, codec) for kind, codec, _ in parts))
+    found: list[Record] = await connection.fetch(statement, *arguments)
+    return found
 
 
 @lru_cache(maxsize=_COMPOSITIONS)
@@ -106,17 +134,25 @@ def _selection(codecs: tuple[AnyCodec, ...]) -> str:
 
 
 @lru_cache(maxsize=_COMPOSITIONS)
-def _modification(kind: str, codecs: tuple[AnyCodec, ...]) -> str:
-    parts = []
+def _composed(modified: tuple[tuple[_Kind, AnyCodec], ...]) -> str:
+    """One statement for all of them; it gives the place and the tenants of rows that adding found to be new."""
+    parts: list[str] = []
+    counts: list[str] = []
     first = 1
-    for place, codec in enumerate(codecs):
-        if kind == "upsert":
-            parts.append(f"part_{place} AS ({codec.upsert_from(first)})")
-            first += codec.upsert_parameters
-        else:
-            parts.append(f"part_{place} AS ({codec.delete_from(first)})")
-            first += codec.key_parameters
-    return f"WITH {', '.join(parts)} SELECT"
+    for place, (kind, codec) in enumerate(modified):
+        match kind:
+            case _Kind.ADD:
+                parts.append(codec.add_from(first, place))
+                new = f"SELECT {place} AS place, tenant_id, count(*)::int AS rows FROM part_{place} GROUP BY tenant_id"  # noqa: S608 - a number
+                counts.append(new)
+            case _Kind.UPSERT:
+                parts.append(f"part_{place} AS ({codec.upsert_from(first)})")
+            case _Kind.DELETE:
+                parts.append(f"part_{place} AS ({codec.delete_from(first)})")
+            case _:
+                assert_never(kind)
+        first += codec.key_parameters if kind is _Kind.DELETE else codec.upsert_parameters
+    return f"WITH {', '.join(parts)} {' UNION ALL '.join(counts) or 'SELECT WHERE false'}"
 
 
 def _waves(items: Mapping[int, Iterable[ItemT]]) -> Iterator[dict[int, list[ItemT]]]:

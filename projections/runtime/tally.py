@@ -1,6 +1,6 @@
 """Where a batch takes its checkpoints: positions, revisions, and how many rows there are and are parked."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -13,11 +13,11 @@ from projections.runtime.folding import Changes, Failure, RowKey, TenantEvents
 class Tally:
     """How many rows of each tenant came, changed, went or were parked in one build."""
 
-    def __init__(self, changes: Changes, stopped: Mapping[UUID, Failure], *, existed: Collection[RowKey]) -> None:
-        self._upserted = _count(changes.upserts)
-        self._created = _count(row_key for row_key in changes.upserts if row_key not in existed)
-        self._deleted = _count(changes.deletes)
-        self._parked = _count([*changes.failures, *((tenant, ()) for tenant in stopped)])
+    def __init__(self, changes: Changes, stopped: Mapping[UUID, Failure], *, created: Mapping[UUID, int]) -> None:
+        self._upserted = count(changes.upserts)
+        self._created = created
+        self._deleted = count(changes.deletes)
+        self._parked = count([*changes.failures, *((tenant, ()) for tenant in stopped)])
 
     def moved(self, checkpoint: Checkpoint, run: TenantEvents, stop: Failure | None) -> Checkpoint:
         """The checkpoint after the batch."""
@@ -35,7 +35,7 @@ class Tally:
         )
 
 
-def _count(row_keys: Iterable[RowKey]) -> dict[UUID, int]:
+def count(row_keys: Iterable[RowKey]) -> dict[UUID, int]:
     """How many are of each tenant. Most views have none of a batch's rows, and a Counter takes longer to be empty."""
     counts: dict[UUID, int] = {}
     for tenant, _ in row_keys:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.fold import AnyRecorded
+from projections.fold import AnyRecorded, Sums
 from projections.registry import PROJECTIONS, AnyProjection
+from projections.runtime.codec import StoredRow
 from projections.runtime.folding import AnyStoredRow, RowKey, TenantEvents, Unreadable, fold, scan
 from shared_kernel.views import encode_key
 from tests.builders.catalogue_events import (
@@ -22,6 +24,7 @@ from tests.builders.catalogue_events import (
 from tests.builders.order_log import OrderLog
 from tests.builders.order_streams import order_logs
 
+SUMS = [one for one in PROJECTIONS if one.sums is not None]
 _CREATED = edition_created()
 _CATALOGUE = st.lists(
     st.one_of(
@@ -73,6 +76,27 @@ def test_any_batches_of_catalogue_and_stock_leave_the_same_rows(
 ) -> None:
     """Also where rows are changed back, deleted and made again."""
     assert fold_in_batches(projection, events, cuts) == fold_in_batches(projection, events, [])
+
+
+def added(standing: AnyStoredRow | None, part: AnyStoredRow, sums: Sums) -> AnyStoredRow:
+    """What `Sums` says that adding a batch's own rows to those that stand comes to."""
+    if standing is None:
+        return part
+    summed = {name: getattr(standing.row, name) + getattr(part.row, name) for name in sums.added}
+    latest = {name: getattr(part.row, name) for name in sums.latest}
+    return StoredRow(row=msgspec.structs.replace(standing.row, **summed, **latest), position=part.position)
+
+
+@pytest.mark.parametrize("projection", SUMS, ids=lambda projection: projection.view.name)
+@given(log=order_logs())
+def test_sums_say_what_evolving_does(projection: AnyProjection, log: OrderLog) -> None:
+    """Each event folded by itself, and the rows it comes to added up by column, are the rows of one fold."""
+    assert projection.sums is not None
+    rows: dict[RowKey, AnyStoredRow] = {}
+    for one in log.events:
+        for key, part in fold_in_batches(projection, [one], []).items():
+            rows[key] = added(rows.get(key), part, projection.sums)
+    assert rows == fold_in_batches(projection, log.events, [])
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.view.name)

@@ -80,7 +80,7 @@ class Filling:
                 continue
             if after is None:
                 rows.pop(key, None)
-            elif after != row:
+            elif after != row or self._projection.sums is not None:
                 rows[key] = (after, recorded.position)
 
     def miss(self, position: int) -> None:
