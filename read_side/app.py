@@ -19,7 +19,7 @@ from read_side.query_execution.queries import Queries
 from read_side.query_execution.repeating import Repeats, ShortWay
 from read_side.query_execution.single_flight import Flight, SingleFlight
 from read_side.query_execution.table import told_as_unavailable
-from read_side.query_execution.waiting import DEFAULT_MAX_WAITERS
+from read_side.query_execution.waking import DEFAULT_MAX_WAITERS, DEFAULT_PAUSES, Pauses, WaitingRoom
 from read_side.readiness import ViewsBuilt
 from read_side.routes import ROUTES
 from read_side.store_origins.queries import is_known_origin
@@ -43,6 +43,8 @@ from shared_kernel.observability.metrics import Metrics
 from shared_kernel.process import keep_for_good
 from shared_kernel.rate_limits.limiter import LocalShare
 from shared_kernel.rate_limits.settings import RateLimitSettings
+from shared_kernel.redis.keys import SHOWN_CHANNEL
+from shared_kernel.redis.listening import Listener
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.settings import read_settings
 
@@ -90,6 +92,7 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock = system_clock
     limits: RateLimitSettings | None = None
     max_waiters: int = DEFAULT_MAX_WAITERS
+    pauses: Pauses = DEFAULT_PAUSES
 
 
 class ReadApiParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,11 +129,13 @@ async def read_api_parts(
         if settings.write_database_url is not None:
             head_pool = await stack.enter_async_context(_pool(settings.write_database_url, _HEAD_POOL_SIZE))
         redis = await stack.enter_async_context(MultiplexedRedis.from_url(settings.redis_url, client_name="read-api"))
-        await stack.enter_async_context(beside(revocations.listen(settings.redis_url), name="revocations"))
+        room = WaitingRoom(max_waiters=overrides.max_waiters, pauses=overrides.pauses)
+        messages = _messages(settings.redis_url, room, revocations)
+        await stack.enter_async_context(beside(messages.run(), name="messages"))
         heads = Heads(head_pool, redis)
         stack.push_async_callback(heads.aclose)
         cache = QueryCache(redis, limits, local_share=LocalShare(limits, processes=settings.processes))
-        queries = Queries(read_pool, cache, heads, limits, max_waiters=overrides.max_waiters, clock=overrides.clock)
+        queries = Queries(read_pool, cache, heads, limits, room=room, clock=overrides.clock)
         stack.push_async_callback(queries.aclose)
         principals: SingleFlight[Principal | None] = SingleFlight()
         stack.push_async_callback(principals.aclose)
@@ -140,6 +145,17 @@ async def read_api_parts(
         yield ReadApiParts(
             read_pool=read_pool, redis=redis, queries=queries, watch=watch, principals=principals, origins=origins
         )
+
+
+def _messages(redis_url: str, room: WaitingRoom, revocations: Revocations) -> Listener:
+    """All that this process listens to, over one connection."""
+    return Listener.from_url(
+        redis_url,
+        {SHOWN_CHANNEL: room.hear, **revocations.channels()},
+        client_name="read-api-messages",
+        on_begin=room.begin_to_hear,
+        on_end=room.hear_no_more,
+    )
 
 
 async def _watch(settings: ReadApiSettings, redis: MultiplexedRedis, stack: AsyncExitStack) -> Watch:

@@ -17,10 +17,11 @@ from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.leases import Lease
 from shared_kernel.database.pool import Pool
 from shared_kernel.database.transactions import transaction
-from shared_kernel.redis.keys import TenantKeys
+from shared_kernel.redis.keys import SHOWN_CHANNEL, TenantKeys
 from shared_kernel.redis.limits import ConnectionLimits
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.redis.scripts import Script, ScriptCall, run_scripts
+from shared_kernel.redis.shown import encode_shown
 from shared_kernel.redis.state import (
     EPOCH_FIELD,
     INCARNATION_FIELD,
@@ -44,11 +45,11 @@ WRITE_LIMITS = ConnectionLimits(timeout_seconds=1.0, stall_seconds=2.0)
 
 WRITE = Script(
     """
-    -- KEYS: state, rows...   ARGV: incarnation, epoch, state ttl ms, row ttl s, number of state fields,
-    -- (field, value)..., then per row: position, '1' and body, or '0' and '' for a deletion
+    -- KEYS: state, rows...   ARGV: incarnation, epoch, state ttl ms, row ttl s, channel, what to say there,
+    -- number of state fields, (field, value)..., then per row: position, '1' and body, or '0' and '' for a deletion
     local held = redis.call('HMGET', KEYS[1], 'i', 'e')
     if held[1] ~= ARGV[1] or tonumber(held[2]) > tonumber(ARGV[2]) then return 0 end
-    local at = 5
+    local at = 7
     local fields = tonumber(ARGV[at])
     local rows_at = at + 2 * fields
     for index = 2, #KEYS do
@@ -63,12 +64,15 @@ WRITE = Script(
             redis.call('SET', KEYS[index], position .. '|' .. body, 'EX', ARGV[4])
         end
     end
-    if fields > 0 then redis.call('HSET', KEYS[1], unpack(ARGV, at + 1, at + 2 * fields)) end
     redis.call('PEXPIRE', KEYS[1], ARGV[3])
+    if fields > 0 then
+        redis.call('HSET', KEYS[1], unpack(ARGV, at + 1, at + 2 * fields))
+        redis.call('PUBLISH', ARGV[5], ARGV[6])
+    end
     return 1
     """
 )
-"""Rows first, then states, in one step: whoever sees a state finds no older row beside it."""
+"""Rows first, then states, in one step: whoever sees a state, or is told of it, finds no older row beside."""
 
 _INSTALL = Script(
     """
@@ -203,6 +207,8 @@ class TenantCache:
                 self._lease.epoch,
                 STATE_TTL_MILLISECONDS,
                 _ROW_TTL_SECONDS,
+                SHOWN_CHANNEL,
+                encode_shown(tenant, [(_label(one), one.position) for one in checkpoints]) if checkpoints else "",
                 len(checkpoints),
                 *_fields(checkpoints),
                 *row_args,
@@ -234,7 +240,11 @@ def _chunks(rows: Mapping[UUID, Sequence[CachedRow]], tenant: UUID) -> list[Sequ
 
 
 def _fields(checkpoints: Sequence[Checkpoint]) -> list[str]:
-    return [part for one in checkpoints for part in (f"{one.name}@{one.version}", encode_state(shown_state(one)))]
+    return [part for one in checkpoints for part in (_label(one), encode_state(shown_state(one)))]
+
+
+def _label(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.name}@{checkpoint.version}"
 
 
 def _groups(items: Sequence[ItemT], size: int) -> list[Sequence[ItemT]]:

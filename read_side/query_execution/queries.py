@@ -28,7 +28,8 @@ from read_side.query_execution.shown import Shown
 from read_side.query_execution.single_flight import Flight, SingleFlight
 from read_side.query_execution.table import Reading, read_page, read_progress, read_state, read_table
 from read_side.query_execution.telling import Found, has_already, response_of
-from read_side.query_execution.waiting import DEFAULT_MAX_WAITERS, Waiting
+from read_side.query_execution.waiting import Waiting
+from read_side.query_execution.waking import Place, WaitingRoom
 from shared_kernel.clock import Clock, system_clock
 from shared_kernel.database.kept import KeptConnections
 from shared_kernel.database.pool import Pool
@@ -59,7 +60,7 @@ class Queries:
         heads: Heads,
         limits: RateLimitSettings,
         *,
-        max_waiters: int = DEFAULT_MAX_WAITERS,
+        room: WaitingRoom,
         clock: Clock = system_clock,
     ) -> None:
         self._pool = pool
@@ -71,7 +72,8 @@ class Queries:
         self.repeats = Repeats(cache=cache, shown=self._shown, clock=clock, limit_policy=self._limit_policy)
         self._readings: SingleFlight[Reading] = SingleFlight()
         self._states: SingleFlight[ProjectionState] = SingleFlight()
-        self._waiting = Waiting(in_redis=cache.state, in_table=self._state_in_table, max_waiters=max_waiters)
+        self._room = room
+        self._waiting = Waiting(room=room, in_redis=cache.look_again, in_table=self._state_in_table)
 
     async def entity(self, request: QueryRequest, *, view: View[Any], key: Key) -> Response[Any]:
         """One row by its key: from Redis, else from the table, else 404."""
@@ -127,30 +129,32 @@ class Queries:
     async def _respond(
         self, request: QueryRequest, asked: Asked, query: QueryT, fetch: AnyFetch[QueryT]
     ) -> Response[Any]:
-        look = _look_had(request, asked) or await self._cache.look(asked, cost=asked.cost)
-        fields = limit_headers(self._limit_policy, look.admission)
-        if asked.codings is not None:
-            fields["Vary"] = "Accept-Encoding"
-        if not look.admission.allowed:
-            raise RateLimitedError(
-                "Too many requests; see RateLimit.",
-                retry_after_seconds=look.admission.retry_after_seconds,
-                fields=fields,
-            )
-        try:
-            found = await self._find(asked, look, query, fetch)
-        except ShelfWiseError as error:
-            # Only here is it known what the limits said, which every answer tells.
-            return problem_response(error, instance=request.scope["path"], fields=fields)
+        with self._room.place(asked) as place:
+            look = _look_had(request, asked) or await self._cache.look(asked, cost=asked.cost)
+            fields = limit_headers(self._limit_policy, look.admission)
+            if asked.codings is not None:
+                fields["Vary"] = "Accept-Encoding"
+            if not look.admission.allowed:
+                raise RateLimitedError(
+                    "Too many requests; see RateLimit.",
+                    retry_after_seconds=look.admission.retry_after_seconds,
+                    fields=fields,
+                )
+            try:
+                found = await self._find(place, look, query, fetch)
+            except ShelfWiseError as error:
+                # Only here is it known what the limits said, which every answer tells.
+                return problem_response(error, instance=request.scope["path"], fields=fields)
         if found.source == "cache" and asked.lasts:
             self.repeats.remember(request.scope, principal_of(request), asked)
         return response_of(request, asked, found, fields)
 
-    async def _find(self, asked: Asked, look: Look, query: QueryT, fetch: AnyFetch[QueryT]) -> Found:
+    async def _find(self, place: Place, look: Look, query: QueryT, fetch: AnyFetch[QueryT]) -> Found:
+        asked = place.asked
         if asked.as_of is not None:
             found = await self._in_snapshot(asked, look, query, fetch)
         else:
-            found = await self._live(asked, look, query, fetch)
+            found = await self._live(place, look, query, fetch)
             self._shown.remember(asked, found.state)
         if found.answer is None and not found.unchanged:
             raise EntityNotFoundError("There is no such thing in this store.", position=found.state.position)
@@ -158,16 +162,13 @@ class Queries:
             found = msgspec.structs.replace(found, head=await self._heads.head(asked.tenant_id))
         return found
 
-    async def _live(self, asked: Asked, look: Look, query: QueryT, fetch: AnyFetch[QueryT]) -> Found:
+    async def _live(self, place: Place, look: Look, query: QueryT, fetch: AnyFetch[QueryT]) -> Found:
+        asked = place.asked
         if asked.wait_seconds > 0 and (look.state is None or not asked.is_satisfied_by(look.state)):
-            look = await self._look_when_satisfied(asked, look)
+            await self._refuse_unknown(asked, look.head)
+            look = await self._waiting.look_when_satisfied(place)
         found = self._in_cache(asked, look)
         return await self._in_table(asked, look, query, fetch) if found is None else found
-
-    async def _look_when_satisfied(self, asked: Asked, look: Look) -> Look:
-        await self._refuse_unknown(asked, look.head)
-        await self._waiting.until_satisfied(asked)
-        return await self._cache.look(asked, cost=0)
 
     async def _refuse_unknown(self, asked: Asked, hinted_head: int | None) -> None:
         """A hint may be old; only the log itself can say that there is no such position."""

@@ -29,7 +29,7 @@ async def open_wire(
     wire = Wire(limits=limits, on_lost=on_lost)
     try:
         async with asyncio.timeout(limits.connect_seconds):
-            await _open_socket(address, wire, tls)
+            await open_socket(address, wire, tls)
             await _shake_hands(address, wire, client_name)
     except BaseException:
         wire.abort("the handshake with Redis failed")
@@ -37,24 +37,20 @@ async def open_wire(
     return wire
 
 
-async def _open_socket(address: RedisAddress, wire: Wire, tls: SSLContext | None) -> None:
+async def open_socket(address: RedisAddress, protocol: asyncio.Protocol, tls: SSLContext | None) -> None:
+    """Connect a protocol, which has yet to say who it is.
+
+    Raises: one of CONNECTION_FAILURES.
+    """
     loop = asyncio.get_running_loop()
     if address.path:
-        await loop.create_unix_connection(lambda: wire, address.path)
+        await loop.create_unix_connection(lambda: protocol, address.path)
     else:
-        await loop.create_connection(lambda: wire, address.host, address.port, ssl=tls)
+        await loop.create_connection(lambda: protocol, address.host, address.port, ssl=tls)
 
 
-async def _shake_hands(address: RedisAddress, wire: Wire, client_name: str) -> None:
-    for reply in await wire.send_all([pack_own(command) for command in _handshake(address, client_name)]):
-        if isinstance(reply, RedisReplyError):
-            raise reply
-    if not wire.alive:  # lost in the very tick in which the handshake was answered
-        reason = "Redis closed the connection after the handshake"
-        raise RedisAway(reason)
-
-
-def _handshake(address: RedisAddress, client_name: str) -> list[Command]:
+def handshake(address: RedisAddress, client_name: str) -> list[Command]:
+    """Who we are and which database; each command is answered by one reply."""
     commands: list[Command] = []
     if address.password:
         commands.append(("AUTH", *([address.username] if address.username else []), address.password))
@@ -63,3 +59,12 @@ def _handshake(address: RedisAddress, client_name: str) -> list[Command]:
     # Always one command that must be answered: a server that accepts and then hangs is not connected to.
     commands.append(("CLIENT", "SETNAME", client_name))
     return commands
+
+
+async def _shake_hands(address: RedisAddress, wire: Wire, client_name: str) -> None:
+    for reply in await wire.send_all([pack_own(command) for command in handshake(address, client_name)]):
+        if isinstance(reply, RedisReplyError):
+            raise reply
+    if not wire.alive:  # lost in the very tick in which the handshake was answered
+        reason = "Redis closed the connection after the handshake"
+        raise RedisAway(reason)

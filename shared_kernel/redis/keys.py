@@ -3,8 +3,10 @@
 from typing import Final
 from uuid import UUID
 
-# These two carry no tenant's data: only that a shard has news, and which API key was revoked.
+# These carry no tenant's data: only that a shard has news, up to where a tenant's views are shown, and which API key
+# was revoked.
 DOORBELL_CHANNEL: Final = "sw:doorbell"
+SHOWN_CHANNEL: Final = "sw:shown"
 REVOCATIONS_CHANNEL: Final = "sw:revocations"
 
 _SEPARATOR: Final = ":"

@@ -1,6 +1,13 @@
 """The bounds of a multiplexed connection."""
 
+from random import SystemRandom
+from typing import Final
+
 import msgspec
+
+_LARGEST_EXPONENT: Final = 16
+"""Keeps 2**attempt small; the cap has long been reached."""
+_random: Final = SystemRandom()
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,3 +36,8 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
         if self.max_in_flight < 1:
             message = "max_in_flight is at least 1"
             raise ValueError(message)
+
+    def pause_seconds(self, attempt: int) -> float:
+        """Before the next attempt to connect: full jitter, so that a thousand processes do not come back in step."""
+        bound_seconds = self.backoff_seconds * 2 ** min(attempt, _LARGEST_EXPONENT)
+        return _random.uniform(0, min(self.backoff_cap_seconds, bound_seconds))

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from itertools import count
-from random import SystemRandom
 from ssl import SSLContext, create_default_context
 from types import TracebackType
 from typing import Self
@@ -17,8 +16,6 @@ from shared_kernel.redis.limits import ConnectionLimits
 from shared_kernel.redis.replies import Argument, Command, Reply, pack_shared
 from shared_kernel.redis.wire import Wire
 
-_LARGEST_EXPONENT = 16  # keeps 2**attempt small; the cap has long been reached
-_random = SystemRandom()
 _log = structlog.get_logger(__name__)
 
 
@@ -145,17 +142,12 @@ class MultiplexedRedis:
             except CONNECTION_FAILURES as error:
                 if attempt == 0:  # once an outage, not once an attempt
                     _log.warning("redis_unreachable", error=str(error), error_type=type(error).__name__)
-                await asyncio.sleep(self._pause_seconds(attempt))
+                await asyncio.sleep(self._limits.pause_seconds(attempt))
             else:
                 self._wire, self._connector = wire, None
                 self._connected.set()
                 _log.info("redis_connected", attempts=attempt + 1)
                 return
-
-    def _pause_seconds(self, attempt: int) -> float:
-        """Full jitter, so that a thousand processes do not come back in step."""
-        bound_seconds = self._limits.backoff_seconds * 2 ** min(attempt, _LARGEST_EXPONENT)
-        return _random.uniform(0, min(self._limits.backoff_cap_seconds, bound_seconds))
 
     def _connection_lost(self, wire: Wire, reason: str) -> None:
         if wire is not self._wire:

@@ -13,10 +13,13 @@ from projections.runtime.cache import TenantCache
 from projections.runtime.checkpoints import BuildId, Checkpoint
 from projections.runtime.errors import LeaseLostError
 from projections.runtime.leases import Lease
+from shared_kernel.background import beside
 from shared_kernel.log.partitions import shard_of
-from shared_kernel.redis.keys import TenantKeys
+from shared_kernel.redis.keys import SHOWN_CHANNEL, TenantKeys
+from shared_kernel.redis.listening import Listener
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.redis.replies import Command, Reply
+from shared_kernel.redis.shown import encode_shown
 from tests.builders.log_rows import write_log
 from tests.builders.order_log import EMMA, OrderLog, id_of, line
 from tests.builders.projecting import Runtime, dump_redis, open_runtime, projected, running_projector
@@ -84,6 +87,29 @@ async def test_an_older_row_is_refused(servers: Servers) -> None:
         await write(cache, 5)
         await write(cache, 4)
     assert shown(servers)[1] == [b"5|5 copies"]
+
+
+async def test_what_is_shown_is_said(servers: Servers) -> None:
+    """One message a write, heard when the state is there; none where Redis refused it, as after a flush."""
+    heard: asyncio.Queue[tuple[bytes, str | None]] = asyncio.Queue()
+    begun = asyncio.Event()
+    listener = Listener.from_url(
+        servers.redis_url,
+        {SHOWN_CHANNEL: lambda message: heard.put_nowait((message, shown(servers)[0]))},
+        client_name="tests",
+        on_begin=begun.set,
+    )
+    async with open_runtime(servers, (tally(),)) as runtime, beside(listener.run(), name="tests"):
+        await asyncio.wait_for(begun.wait(), 60)
+        cache = cache_of(runtime, await runtime.lease(shard_of(STORE)))
+        await write(cache, 5)
+        flush(servers)
+        await write(cache, 6)
+        await write(cache, 7)
+
+        said = [await asyncio.wait_for(heard.get(), 60) for _ in range(2)]
+        assert heard.empty()
+    assert said == [(encode_shown(STORE, [("tally@1", at)]).encode(), f"{at}") for at in (5, 7)]
 
 
 async def test_an_overtaken_writer_is_refused(servers: Servers) -> None:

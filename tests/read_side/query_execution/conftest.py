@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from read_side.app import Overrides, ReadApiSettings, create_app
+from read_side.query_execution.waking import Pauses
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.http.app_factory import Application
 from shared_kernel.rate_limits.settings import RateLimitSettings
@@ -56,8 +57,8 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
 
 @pytest.fixture
 def overrides() -> Overrides:
-    """What tests change."""
-    return Overrides(routes=ROUTES, limits=GENEROUS)
+    """What tests change; who waits looks often, since nobody here says what is shown."""
+    return Overrides(routes=ROUTES, limits=GENEROUS, pauses=Pauses(first_heard=0.002, last_heard=0.05))
 
 
 @pytest.fixture
