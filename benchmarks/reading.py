@@ -96,6 +96,7 @@ def measure(site: Site, generator: LoadGenerator, cores: Cores, effort: Effort) 
             )
         )
         _compare_figures(gzip.decompress(small), gzip.decompress(ask(peer.port, _peers_dashboard(), headers=_BROWSER)))
+        _compare_pages(body, ask(peer.port, "/orders"))
         sizes = _Sizes(page=len(body), dashboard=len(dashboard), compressed=len(small))
         return compete(_contenders(shelfwise, floor, peer, stores, sizes=sizes), generator, effort)
 
@@ -136,6 +137,15 @@ def _compare_figures(ours: bytes, theirs: bytes) -> None:
     different = [pair for pair in zip(days, their_days, strict=False) if pair[0] != pair[1]]
     if different or len(days) != len(their_days):
         raise FiguresDiffer(f"{len(days)} days and {len(their_days)}; the first that differ: {different[:1]}")
+
+
+def _compare_pages(ours: bytes, theirs: bytes) -> None:
+    """Raises: FiguresDiffer, naming the first order that differs but for its id, which each has of its own."""
+    pairs = zip(msgspec.json.decode(ours)["data"], msgspec.json.decode(theirs), strict=True)
+    for order, their_order in pairs:
+        shown = {name: their_order[name] for name in order if name != "id"}
+        if shown != {name: value for name, value in order.items() if name != "id"}:
+            raise FiguresDiffer(f"{order} and {their_order}")
 
 
 class _Sizes(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,13 +30,14 @@ Row = tuple[object, ...]
 
 
 class BenchStore(msgspec.Struct, frozen=True, kw_only=True):
-    """A store, a key of its owner, and what it sells where."""
+    """A store, a key of its owner, what it sells where, and up to when its history goes."""
 
     tenant_id: UUID
     key: str
     location_id: UUID
     edition_ids: tuple[UUID, ...]
     orders: int
+    written_at: datetime
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -123,9 +124,9 @@ def _line(edition_id: UUID, *, pick: random.Random) -> OrderedLine:
     )
 
 
-def times(count: int, *, days: int) -> Iterator[datetime]:
-    """As many times, evenly over so many days up to now, in order."""
-    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
+def times(count: int, *, days: int, until: datetime | None = None) -> Iterator[datetime]:
+    """As many times, evenly over so many days up to then or now, in order."""
+    start = (until or datetime.now(UTC)) - timedelta(days=days)
     step = timedelta(days=days) / max(1, count)
     return (start + step * index for index in range(count))
 
@@ -158,6 +159,7 @@ async def _write_store(
         location_id=new_id(),
         edition_ids=tuple(new_id() for _ in range(editions)),
         orders=orders,
+        written_at=datetime.now(UTC).replace(microsecond=0),
     )
     opened_at = datetime.now(UTC) - timedelta(days=400)
     log = StoreLog(store.tenant_id)
@@ -166,7 +168,7 @@ async def _write_store(
     await _fill_shelves(connection, store, log, at=opened_at)
     pick = random.Random(name)  # noqa: S311  # the same orders in every run; nothing is secured by it
     await copy_log(connection, log)
-    for number, at in enumerate(times(orders, days=365)):
+    for number, at in enumerate(times(orders, days=365, until=store.written_at)):
         event = placed(store, number, pick=pick)
         log.append(event, event.order_id, at=at)
         if len(log.rows) >= _COPY_ROWS:

@@ -48,6 +48,7 @@ TARGETS = (
     Target(name="dashboard over 50,000 lines", of="read.dashboard.shelfwise", over="read.dashboard.fastapi", bound=300),
     Target(name="placing an order, projecting beside", of="write.shelfwise", over="write.floor.litestar", bound=0.70),
     Target(name="placing an order, projecting beside", of="write.shelfwise", over="write.fastapi", bound=3),
+    Target(name="placing an order, projecting beside", of="write.shelfwise", over="write.fastapi.plain", bound=3),
     Target(
         name="projection, tables and Redis, one worker", of="project.shelfwise", over="project.floor.redis", bound=0.50
     ),

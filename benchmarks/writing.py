@@ -13,6 +13,7 @@ from benchmarks.floors.writing import AUDIT_TABLE
 from benchmarks.load.plan import MARK, request
 from benchmarks.load.running import LoadGenerator
 from benchmarks.machine import Cores
+from benchmarks.peers.fastapi_orders import STORES
 from benchmarks.peers.loading import load_peer, orm_url
 from benchmarks.pgbench import place_by_pgbench
 from benchmarks.place import Site
@@ -23,7 +24,6 @@ from benchmarks.settling import settle
 from benchmarks.stores import BenchStore, write_stores
 from shared_kernel.database.roles import DatabaseRole
 
-STORES = 10
 _EDITIONS = 500
 _REQUESTS = 300
 """Different orders; the generator asks them in turn, each time under another Idempotency-Key."""
@@ -59,8 +59,13 @@ def measure(site: Site, generator: LoadGenerator, cores: Cores, effort: Effort) 
             ),
             "write.fastapi": (
                 "benchmarks.peers.fastapi_orm:app",
-                "FastAPI + ORM unit of work, nothing beside",
-                _theirs(stores[0]),
+                "FastAPI + ORM, the floor's rows in a unit of work, nothing beside",
+                _theirs(stores[0], recorded=True),
+            ),
+            "write.fastapi.plain": (
+                "benchmarks.peers.fastapi_orm:app",
+                "FastAPI + ORM, order, lines and stock only, nothing beside",
+                _theirs(stores[0], recorded=False),
             ),
         }
         behind: dict[str, list[int]] = {key: [] for key in apps}
@@ -112,8 +117,15 @@ def _floor(stores: Sequence[BenchStore]) -> tuple[bytes, ...]:
     )
 
 
-def _theirs(store: BenchStore) -> tuple[bytes, ...]:
-    return tuple(request("POST", "/orders", body=body) for body in order_bodies(store, _REQUESTS))
+def _theirs(store: BenchStore, *, recorded: bool) -> tuple[bytes, ...]:
+    bodies = order_bodies(store, _REQUESTS)
+    if not recorded:
+        return tuple(request("POST", "/orders", body=body) for body in bodies)
+    key = {"Idempotency-Key": f"peer-{MARK.decode()}"}
+    return tuple(
+        request("POST", f"/stores/{number % STORES}/orders", headers=key, body=body)
+        for number, body in enumerate(bodies)
+    )
 
 
 async def _execute(url: str, statements: str) -> None:

@@ -10,19 +10,11 @@ from sqlalchemy import BigInteger, cast, func, select
 from sqlalchemy.sql.elements import Cast
 from starlette.middleware.gzip import GZipMiddleware
 
-from benchmarks.peers.tables import Line, Order, ReturnLine, Session
+from benchmarks.peers.tables import CURRENCY, Line, Money, Order, ReturnLine, Session
 
-_CURRENCY = "GBP"
 _NOTHING_SOLD = (0, 0, 0, 0, 0, 0)
 _NOTHING_RETURNED = (0, 0, 0, 0, 0)
 _SUMS = ("net_minor", "tax_minor", "discount_minor", "cost_minor")
-
-
-class Money(BaseModel):
-    """An amount."""
-
-    amount_minor: int
-    currency: str
 
 
 class Day(BaseModel):
@@ -87,7 +79,7 @@ def _day(day: date, sold: Sequence[int], returned: Sequence[int]) -> Day:
     orders, units, *sums = sold
     returned_units, *returned_sums = returned
     net, tax, discounts, cost = (
-        Money(amount_minor=of_orders - of_returns, currency=_CURRENCY)
+        Money(amount_minor=of_orders - of_returns, currency=CURRENCY)
         for of_orders, of_returns in zip(sums, returned_sums, strict=True)
     )
     return Day(

@@ -7,6 +7,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.catalogue import PRICE_MINOR
+from benchmarks.peers.fastapi_orders import STORES
 from benchmarks.peers.tables import Model
 from benchmarks.stores import COST_MINOR, ON_HAND, BenchStore, placed, times
 
@@ -26,6 +27,7 @@ async def load_peer(url: str, store: BenchStore) -> None:
     try:
         editions = [(one, f"The Book of {one.hex[-8:]}", PRICE_MINOR, COST_MINOR, ON_HAND) for one in store.edition_ids]
         await connection.copy_records_to_table("edition", records=editions)
+        await connection.copy_records_to_table("counter", records=[(number, 0) for number in range(STORES)])
         await _copy_orders(connection, store)
         await connection.execute("VACUUM ANALYZE")
     finally:
@@ -35,9 +37,24 @@ async def load_peer(url: str, store: BenchStore) -> None:
 async def _copy_orders(connection: asyncpg.Connection, store: BenchStore) -> None:
     pick = random.Random(0)  # noqa: S311  # the same orders as the store's; nothing is secured by it
     orders, lines = [], []
-    for number, at in enumerate(times(store.orders, days=365)):
+    for number, at in enumerate(times(store.orders, days=365, until=store.written_at)):
         event = placed(store, number, pick=pick)
-        orders.append((event.order_id, event.number, at, at.date(), "placed", event.channel, event.total_minor))
+        orders.append(
+            (
+                event.order_id,
+                event.number,
+                at,
+                at.date(),
+                "placed",
+                "none",
+                "unfulfilled",
+                event.channel,
+                event.location_id,
+                None,
+                event.item_count,
+                event.total_minor,
+            )
+        )
         lines += [
             (
                 one.line_id,

@@ -3,7 +3,7 @@
 import random
 from collections import deque
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from uuid import UUID
 
@@ -141,4 +141,5 @@ def _store() -> BenchStore:
         location_id=new_id(),
         edition_ids=tuple(new_id() for _ in range(_EDITIONS)),
         orders=0,
+        written_at=datetime.now(UTC),
     )
