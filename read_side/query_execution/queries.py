@@ -73,7 +73,12 @@ class Queries:
         self._readings: SingleFlight[Reading] = SingleFlight()
         self._states: SingleFlight[ProjectionState] = SingleFlight()
         self._room = room
-        self._waiting = Waiting(room=room, in_redis=cache.look_again, in_table=self._state_in_table)
+        self._waiting = Waiting(
+            room=room,
+            in_redis=cache.look_again,
+            in_table=self._state_in_table,
+            refuse_unknown=self._refuse_unknown,
+        )
 
     async def entity(self, request: QueryRequest, *, view: View[Any], key: Key) -> Response[Any]:
         """One row by its key: from Redis, else from the table, else 404."""
@@ -165,7 +170,6 @@ class Queries:
     async def _live(self, place: Place, look: Look, query: QueryT, fetch: AnyFetch[QueryT]) -> Found:
         asked = place.asked
         if asked.wait_seconds > 0 and (look.state is None or not asked.is_satisfied_by(look.state)):
-            await self._refuse_unknown(asked, look.head)
             look = await self._waiting.look_when_satisfied(place)
         found = self._in_cache(asked, look)
         return await self._in_table(asked, look, query, fetch) if found is None else found

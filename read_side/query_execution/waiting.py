@@ -10,14 +10,23 @@ from read_side.query_execution.waking import Place, WaitingRoom
 from shared_kernel.redis.state import ProjectionState
 
 LookAtRedis = Callable[[Asked], Awaitable[Look]]
+RefuseUnknown = Callable[[Asked, int | None], Awaitable[None]]
 LookAtTable = Callable[[Asked], Awaitable[ProjectionState | None]]
 
 
 class Waiting:
     """Those who wait in this process."""
 
-    def __init__(self, *, room: WaitingRoom, in_redis: LookAtRedis, in_table: LookAtTable) -> None:
+    def __init__(
+        self, *, room: WaitingRoom, in_redis: LookAtRedis, in_table: LookAtTable, refuse_unknown: RefuseUnknown
+    ) -> None:
+        """Look with these.
+
+        Args:
+            refuse_unknown: raises where the log ends before what is waited for, given where Redis says that it does.
+        """
         self._room = room
+        self._refuse_unknown = refuse_unknown
         self._in_redis = in_redis
         self._in_table = in_table
         self._waiters = 0
@@ -27,6 +36,7 @@ class Waiting:
 
         Raises:
             TooManyWaitingError: the bound is reached.
+            PositionUnknownError: no waiting helps.
             UnavailableError: neither Redis nor PostgreSQL can tell.
         """
         if self._waiters >= self._room.max_waiters:
@@ -41,6 +51,7 @@ class Waiting:
         asked, pauses = place.asked, self._room.pauses
         pause_seconds = self._room.pause_after(0.0)
         table_at = time.monotonic() + pauses.table_beside
+        is_known = False
         # Bounded by the deadline, which is at most ten seconds away.
         while True:
             await place.sleep(min(pause_seconds, max(0.0, deadline - time.monotonic())))
@@ -52,3 +63,6 @@ class Waiting:
                 table_at = time.monotonic() + pauses.table_beside
             if (state is not None and asked.is_satisfied_by(state)) or time.monotonic() >= deadline:
                 return look
+            if not is_known:  # not before: the head is told beside the commit, and most are shown by now
+                await self._refuse_unknown(asked, look.head)
+                is_known = True

@@ -48,8 +48,11 @@ class Reader:
         self.redis = redis
         self.door = door
         self.looks: dict[UUID, int] = {}
+        self.asked_log: list[UUID] = []
         self._cache = cache
-        self._waiting = Waiting(room=room, in_redis=self._look, in_table=_nothing_in_table)
+        self._waiting = Waiting(
+            room=room, in_redis=self._look, in_table=_nothing_in_table, refuse_unknown=self._ask_log
+        )
 
     async def wait(self, tenant_id: UUID, position: int, *, seconds: float = _HOUR) -> int:
         """Take a place, and wait until the view is shown there; where it is then."""
@@ -67,13 +70,16 @@ class Reader:
         """Say that these views are shown up to there."""
         await self.redis.call("PUBLISH", SHOWN_CHANNEL, encode_shown(tenant_id, positions.items()))
 
+    async def _ask_log(self, asked: Asked, _head: int | None) -> None:
+        self.asked_log.append(asked.tenant_id)
+
     async def _look(self, asked: Asked) -> Look:
         self.looks[asked.tenant_id] = self.looks.get(asked.tenant_id, 0) + 1
         return await self._cache.look_again(asked)
 
 
 async def test_a_word_wakes_who_waits_for_what_it_shows(redis_url: str) -> None:
-    """One look after it; the pause between looks has nothing to do with it."""
+    """One look after it, and the log is not asked; the pause between looks has nothing to do with it."""
     tenant = new_id()
     async with reading(redis_url, NEVER) as reader:
         await reader.show(tenant, 8)
@@ -83,6 +89,7 @@ async def test_a_word_wakes_who_waits_for_what_it_shows(redis_url: str) -> None:
 
         assert await asyncio.wait_for(waiting, PATIENCE_SECONDS) == 8
         assert reader.looks == {tenant: 1}
+        assert reader.asked_log == []
         assert reader.room.taken == 0
 
 
@@ -172,6 +179,7 @@ async def test_while_nothing_is_heard_looks_are_frequent_again(redis_url: str) -
         await seated(reader)
         await reader.door.shut()
         await eventually(lambda: _value(reader.looks.get(tenant, 0)), lambda looks: looks >= 3)
+        assert reader.asked_log == [tenant], "whether there is such a position: once"
         await reader.show(tenant, 8)
 
         assert await asyncio.wait_for(waiting, PATIENCE_SECONDS) == 8
