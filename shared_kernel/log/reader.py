@@ -68,6 +68,9 @@ SELECT coalesce(min(e.due) FILTER (WHERE e.position <> e.due), $2 + count(*) + 1
 _FETCH_POSITIONS = f"""
 SELECT {_COLUMNS} FROM log.event e WHERE e.tenant_id = $1 AND e.position = ANY($2::bigint[]) ORDER BY e.position
 """  # noqa: S608 - a constant of this module, no input
+assert [part.split(" ")[-1].removeprefix("e.") for part in _COLUMNS.split(", ")] == list(
+    StoredEvent.__struct_fields__
+), "an event is made of a row's values as they come"
 _NO_BOUND = 2**63 - 1
 _MOST_SEAMS = 10
 """How often the archive may have grown past what was just read of it: once would be a coincidence."""
@@ -157,7 +160,7 @@ async def fetch_positions(connection: Connection, tenant_id: UUID, positions: Se
         LogBrokenError: some are nowhere.
     """
     rows = await connection.fetch(_FETCH_POSITIONS, tenant_id, list(positions))
-    found = {row["position"]: StoredEvent(**dict(row)) for row in rows}
+    found = {row["position"]: StoredEvent(*row) for row in rows}
     missing = [position for position in positions if position not in found]
     if missing:
         archived = await read_archived_positions(connection, tenant_id, missing)
@@ -176,13 +179,13 @@ async def _from_table(connection: Connection, wants: Sequence[Want]) -> list[Sto
         [want.limit for want in wants],
         [_NO_BOUND if want.until is None else want.until for want in wants],
     )
-    return [StoredEvent(**dict(row)) for row in rows]
+    return [StoredEvent(*row) for row in rows]
 
 
 async def _types_from_table(connection: Connection, want: Want, types: Sequence[str]) -> list[StoredEvent]:
     until = _NO_BOUND if want.until is None else want.until
     rows = await connection.fetch(_FETCH_TYPES, want.tenant_id, want.after, until, want.limit, list(types))
-    return [StoredEvent(**dict(row)) for row in rows]
+    return [StoredEvent(*row) for row in rows]
 
 
 async def _reaches_into_archive(connection: Connection, want: Want, rows: Sequence[StoredEvent]) -> bool:

@@ -15,8 +15,12 @@ class Want(msgspec.Struct, frozen=True, kw_only=True):
     until: int | None = None
 
 
-class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as the log holds it, its payload not yet read: one that cannot be read must not stop the others."""
+class StoredEvent(msgspec.Struct, frozen=True):
+    """An event as the log holds it, its payload not yet read: one that cannot be read must not stop the others.
+
+    By place as well as by name, in the order in which the log is asked for its columns: of a backlog or a rebuild there
+    are ten thousand a second to be made.
+    """
 
     tenant_id: UUID
     position: int
