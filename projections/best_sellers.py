@@ -27,6 +27,7 @@ def _touches(recorded: AnyRecorded) -> Iterator[tuple[Key, BestSellerRow]]:
     day = recorded.metadata.store_time.date.isoformat()
     buckets: tuple[tuple[Span, str], ...] = ("all", ""), ("month", day[:7]), ("day", day)
     for edition_id, sold in _by_edition(event).items():
+        units = (effect.units - effect.returned_units) * sold.units
         for span, bucket in buckets:
             yield (
                 (span, bucket, edition_id),
@@ -37,8 +38,9 @@ def _touches(recorded: AnyRecorded) -> Iterator[tuple[Key, BestSellerRow]]:
                     sku=sold.line.sku,
                     title=sold.line.title,
                     currency=event.currency,
-                    units=(effect.units - effect.returned_units) * sold.units,
+                    units=units,
                     net_minor=effect.amounts * sold.net_minor,
+                    ranked_units=units if span == "all" else None,
                 ),
             )
 
@@ -66,6 +68,7 @@ def _evolve(row: BestSellerRow | None, part: BestSellerRow, _recorded: AnyRecord
         currency=row.currency,
         units=row.units + part.units,
         net_minor=row.net_minor + part.net_minor,
+        ranked_units=None if row.ranked_units is None else row.units + part.units,
     )
 
 
@@ -75,7 +78,7 @@ PROJECTION = Projection(
     touches=_touches,
     evolve=_evolve,
     sums=Sums(
-        added=("units", "net_minor"),
+        added=("units", "net_minor", "ranked_units"),
         latest=("title",),
     ),
 )

@@ -22,7 +22,7 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     is not named here stay as the first part has them. Every part counts as a change, also one that adds nothing.
 
     Attributes:
-        added: columns that hold what all parts come to.
+        added: columns that hold what all parts come to; null where they are null.
         latest: columns that are as the latest part has them.
     """
 

@@ -18,8 +18,8 @@ _ISBN13_DIGITS: Final = 13
 
 _ALL_TIME: Final = f"""
 SELECT edition_id, sku, title, units, net_minor FROM {VIEW.table.fullname}
-WHERE tenant_id = $1 AND build = $2 AND span = 'all' AND bucket = '' AND units > 0
-ORDER BY units DESC, sku LIMIT $3
+WHERE tenant_id = $1 AND build = $2 AND span = 'all' AND bucket = '' AND ranked_units > 0
+ORDER BY ranked_units DESC, sku LIMIT $3
 """  # noqa: S608 - the name of a Table
 
 # Each piece of a window is summed by itself (an aggregate in LATERAL is not pulled up): each is one index range.

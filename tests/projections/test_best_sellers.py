@@ -32,7 +32,9 @@ def test_a_sale_counts_for_all_time_its_month_and_its_day() -> None:
         currency="GBP",
         units=3,
         net_minor=2700,
+        ranked_units=3,
     )
+    assert rows["month", "2009-12", EMMA.edition_id].ranked_units is None
 
 
 def test_copies_that_came_back_are_not_sold() -> None:

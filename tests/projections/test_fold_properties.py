@@ -82,7 +82,8 @@ def added(standing: AnyStoredRow | None, part: AnyStoredRow, sums: Sums) -> AnyS
     """What `Sums` says that adding a batch's own rows to those that stand comes to."""
     if standing is None:
         return part
-    summed = {name: getattr(standing.row, name) + getattr(part.row, name) for name in sums.added}
+    columns = {name: (getattr(standing.row, name), getattr(part.row, name)) for name in sums.added}
+    summed = {name: None if None in both else sum(both) for name, both in columns.items()}
     latest = {name: getattr(part.row, name) for name in sums.latest}
     return StoredRow(row=msgspec.structs.replace(standing.row, **summed, **latest), position=part.position)
 

@@ -28,7 +28,7 @@ _LARGE = 2**62
 _UNCOUNTED = """
 SELECT c.name, c.rows, r.rows AS stand FROM projection.checkpoint c JOIN (
     SELECT 'sales' AS name, count(*) AS rows FROM read.sales__v2
-    UNION ALL SELECT 'best_sellers', count(*) FROM read.best_sellers__v1
+    UNION ALL SELECT 'best_sellers', count(*) FROM read.best_sellers__v2
     UNION ALL SELECT 'kpis', count(*) FROM read.kpis__v1) r USING (name)
 WHERE c.rows <> r.rows
 """
