@@ -1,7 +1,7 @@
 """The query API: `read_side.app:app`. Its whole object graph is in this file."""
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from shared_kernel.access.principals import Principal, PrincipalCache
 from shared_kernel.access.revocations import Revocations
 from shared_kernel.background import beside
 from shared_kernel.clock import Clock, system_clock
-from shared_kernel.database.pool import OpeningPool, Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import IN_INDEX_ORDER, OpeningPool, Pool, PoolSettings, build_pool
 from shared_kernel.http.app_factory import Application, build_app
 from shared_kernel.http.authentication import Authentication
 from shared_kernel.http.cors import IsKnownOrigin
@@ -49,7 +49,10 @@ from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.settings import read_settings
 
 API_PATH: Final = "/api/v1"
-_READ_POOL_SIZE: Final = 10
+_READ_POOL_SIZE: Final = 7
+_PAGE_POOL_SIZE: Final = 6
+"""For pages that an index holds in their order, most of what tables are asked for: a few connections are
+as many as PostgreSQL has cores for them."""
 _HEAD_POOL_SIZE: Final = 2
 """Each tenant's head is asked for once in five seconds at most, and by one request at a time."""
 _WATCH_POOL_SIZE: Final = 1
@@ -125,6 +128,9 @@ async def read_api_parts(
     limits = overrides.limits or limits_of(settings)
     async with AsyncExitStack() as stack:
         read_pool = await stack.enter_async_context(_pool(settings.read_database_url, _READ_POOL_SIZE))
+        page_pool = await stack.enter_async_context(
+            _pool(settings.read_database_url, _PAGE_POOL_SIZE, planner=IN_INDEX_ORDER)
+        )
         head_pool = None
         if settings.write_database_url is not None:
             head_pool = await stack.enter_async_context(_pool(settings.write_database_url, _HEAD_POOL_SIZE))
@@ -135,7 +141,7 @@ async def read_api_parts(
         heads = Heads(head_pool, redis)
         stack.push_async_callback(heads.aclose)
         cache = QueryCache(redis, limits, local_share=LocalShare(limits, processes=settings.processes))
-        queries = Queries(read_pool, cache, heads, limits, room=room, clock=overrides.clock)
+        queries = Queries(read_pool, cache, heads, limits, pages=page_pool, room=room, clock=overrides.clock)
         stack.push_async_callback(queries.aclose)
         principals: SingleFlight[Principal | None] = SingleFlight()
         stack.push_async_callback(principals.aclose)
@@ -259,9 +265,10 @@ def _health(running: _Running) -> Health:
     )
 
 
-def _pool(url: str, size: int) -> OpeningPool:
+def _pool(url: str, size: int, *, planner: Mapping[str, str] | None = None) -> OpeningPool:
     # No connection of its own accord: the process starts, and says that it is not ready, while a database is away.
-    return build_pool(url, PoolSettings(application_name="shelfwise-read-api", min_size=0, max_size=size))
+    settings = PoolSettings(application_name="shelfwise-read-api", min_size=0, max_size=size, planner=planner or {})
+    return build_pool(url, settings)
 
 
 def __getattr__(name: str) -> Application:

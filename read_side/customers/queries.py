@@ -71,7 +71,7 @@ async def one_customer(snapshot: Snapshot, query: CustomerQuery) -> Answer | Non
 
 async def _named(snapshot: Snapshot, records: Sequence[Record]) -> list[CustomerItem]:
     ids = [record["customer_id"] for record in records]
-    named = {row["customer_id"]: row for row in await snapshot.connection.fetch(_NAMES, snapshot.tenant_id, ids)}
+    named = {row["customer_id"]: row for row in await snapshot.rows_beside(_NAMES, ids)}
     return [_item(record, named.get(record["customer_id"])) for record in records]
 
 

@@ -23,7 +23,7 @@ class TimelineQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 async def fetch_timeline(snapshot: Snapshot, query: TimelineQuery) -> Answer | None:
     """Its entries, oldest first; None: there is no such order."""
-    record = await snapshot.row(_TIMELINE, query.order_id)
+    record = await snapshot.row_by_index(_TIMELINE, query.order_id)
     if record is None:
         return None
     # Decoded and encoded again, since jsonb keeps neither the order of fields nor their spacing.

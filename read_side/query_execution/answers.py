@@ -19,8 +19,8 @@ class Snapshot:
     """One moment of one tenant's rows, and the state that they belong to; here a REPEATABLE READ transaction."""
 
     def __init__(self, *, connection: Connection, tenant_id: UUID, state: ProjectionState) -> None:
-        self.connection = connection
-        self.tenant_id = tenant_id
+        self._connection = connection
+        self._tenant_id = tenant_id
         self._state = state
 
     @property
@@ -30,12 +30,26 @@ class Snapshot:
 
     async def rows(self, statement: str, *arguments: Argument) -> list[Record]:
         """All rows; the statement's $1 is the tenant, $2 the build, and the arguments begin at $3."""
-        records: list[Record] = await self.connection.fetch(statement, self.tenant_id, self.state.build, *arguments)
+        records: list[Record] = await self._connection.fetch(statement, self._tenant_id, self.state.build, *arguments)
+        return records
+
+    async def rows_by_index(self, statement: str, *arguments: Argument) -> list[Record]:
+        """As `rows`, for a statement whose rows one index holds side by side and in order: it needs no planning."""
+        return await self.rows(statement, *arguments)
+
+    async def rows_beside(self, statement: str, *arguments: Argument) -> list[Record]:
+        """Of a table that has no builds: the statement's $1 is the tenant, and the arguments begin at $2."""
+        records: list[Record] = await self._connection.fetch(statement, self._tenant_id, *arguments)
         return records
 
     async def row(self, statement: str, *arguments: Argument) -> Record | None:
         """The first row or None; parameters as in `rows`."""
         records = await self.rows(statement, *arguments)
+        return records[0] if records else None
+
+    async def row_by_index(self, statement: str, *arguments: Argument) -> Record | None:
+        """The same as `rows_by_index`: a row by its key, say."""
+        records = await self.rows_by_index(statement, *arguments)
         return records[0] if records else None
 
 

@@ -27,7 +27,7 @@ def entity_fetch(view: View[RowT]) -> Fetch[EntityQuery]:
         raise ValueError(f"{view.label} has no body: its rows are not entities")
 
     async def fetch(snapshot: Snapshot, query: EntityQuery) -> Answer | None:
-        record = await snapshot.row(_statement(view), *query.key)
+        record = await snapshot.row_by_index(_statement(view), *query.key)
         if record is None:
             return None
         return Answer(data=body(_row(view, record)), row_keys=(encode_key(query.key),))

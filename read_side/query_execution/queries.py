@@ -21,6 +21,7 @@ from read_side.query_execution.errors import (
 )
 from read_side.query_execution.frozen import BuildProgress, asked_as_of
 from read_side.query_execution.heads import Heads
+from read_side.query_execution.one_statement import PageConnections
 from read_side.query_execution.parameters import NoParameters
 from read_side.query_execution.repeating import LOOK_KEY, Repeats
 from read_side.query_execution.requests import QueryRequest, field_of, mentions, principal_of
@@ -31,7 +32,6 @@ from read_side.query_execution.telling import Found, has_already, response_of
 from read_side.query_execution.waiting import Waiting
 from read_side.query_execution.waking import Place, WaitingRoom
 from shared_kernel.clock import Clock, system_clock
-from shared_kernel.database.kept import KeptConnections
 from shared_kernel.database.pool import Pool
 from shared_kernel.errors import FieldError, RateLimitedError, ShelfWiseError
 from shared_kernel.http.content_codings import codings_taken
@@ -44,8 +44,6 @@ from shared_kernel.rate_limits.settings import RateLimitSettings
 from shared_kernel.redis.state import ProjectionState
 from shared_kernel.views import Key, View, encode_key
 
-_KEPT_TENTHS: Final = 6
-"""Of the pool's connections, for pages; the others are for sums and searches, which take one for longer."""
 _FRESH_READINGS: Final = 2
 """A reading that others began may be older than what was shown since; the second of one's own cannot be."""
 
@@ -60,11 +58,13 @@ class Queries:
         heads: Heads,
         limits: RateLimitSettings,
         *,
+        pages: Pool,
         room: WaitingRoom,
         clock: Clock = system_clock,
     ) -> None:
+        """Answer from these; `pages` has the settings `IN_INDEX_ORDER`."""
         self._pool = pool
-        self._kept = KeptConnections(pool, most=max(1, pool.get_max_size() * _KEPT_TENTHS // 10))
+        self._connections = PageConnections.kept(pool, pages)
         self._cache = cache
         self._heads = heads
         self._limit_policy = policy_value(limits)
@@ -128,7 +128,7 @@ class Queries:
         """End what is under way."""
         await self._readings.aclose()
         await self._states.aclose()
-        await self._kept.aclose()
+        await self._connections.aclose()
         await self._cache.aclose()
 
     async def _respond(
@@ -229,7 +229,7 @@ class Queries:
                     query,
                     fetch.fetch,
                     flight=flight,
-                    kept=self._kept,
+                    connections=self._connections,
                     likely_build=likely_build,
                 )
             else:

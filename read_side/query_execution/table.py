@@ -13,9 +13,8 @@ from read_side.query_execution.answers import Answer, Fetch, QueryT, Snapshot
 from read_side.query_execution.asking import Asked
 from read_side.query_execution.errors import ViewNotBuiltError
 from read_side.query_execution.frozen import BuildProgress, frozen_state, progress_of
-from read_side.query_execution.one_statement import OneStatement
+from read_side.query_execution.one_statement import OneStatement, PageConnections
 from read_side.query_execution.single_flight import Flight
-from shared_kernel.database.kept import KeptConnections
 from shared_kernel.database.outages import OUTAGES, is_lost_connection
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import BEGIN_SNAPSHOT, DatabaseUnavailableError, transaction
@@ -81,14 +80,14 @@ async def read_page(
     fetch: Fetch[QueryT],
     *,
     flight: Flight,
-    kept: KeptConnections,
+    connections: PageConnections,
     likely_build: int,
 ) -> Reading:
     """The same for a fetch of one statement: one round trip, unless rows are parked.
 
     Args:
         pool: for the transaction that parked rows need.
-        kept: connections for single statements.
+        connections: for single statements.
         likely_build: that the view had a moment ago; a wrong guess costs a second round trip.
 
     Raises:
@@ -96,9 +95,8 @@ async def read_page(
         ViewNotBuiltError: there is no such table yet.
     """
     with told_as_unavailable():
-        async with kept.lent() as connection:
-            snapshot = OneStatement(connection=connection, asked=asked, likely_build=likely_build)
-            answer = await fetch(snapshot, query)
+        snapshot = OneStatement(connections=connections, asked=asked, likely_build=likely_build)
+        answer = await fetch(snapshot, query)
     if snapshot.state.parked or not snapshot.state.build:
         return await read_table(pool, asked, query, fetch, flight=flight)
     return Reading(state=snapshot.state, answer=answer)

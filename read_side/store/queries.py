@@ -38,7 +38,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
 
 async def own_store(snapshot: Snapshot, query: StoreQuery) -> Answer | None:
     """The tenant's one row, and who asks."""
-    record = await snapshot.row(_STORE)
+    record = await snapshot.row_by_index(_STORE)
     if record is None:
         return None
     store = Store(

@@ -22,6 +22,15 @@ PLANNED_ONCE: Mapping[str, str] = {**KEYED_LOOK_UPS, "plan_cache_mode": "force_g
 """For roles that do nothing else. PostgreSQL sees how few values an array has, and would plan such a statement anew
 each time, which takes as long as running it; by key there is only one plan to find."""
 
+IN_INDEX_ORDER: Mapping[str, str] = {
+    **PLANNED_ONCE,
+    "enable_bitmapscan": "off",
+    "enable_sort": "off",
+    "enable_incremental_sort": "off",
+}
+"""For connections whose every statement reads some rows that an index holds side by side, in its order. Planned without
+the values, PostgreSQL would think of the average store, and rather sort what in a large one is a million rows."""
+
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How many connections, and how long anything on them may take. Seconds."""

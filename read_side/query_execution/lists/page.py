@@ -31,7 +31,8 @@ async def list_page(
     """
     narrowed = msgspec.structs.replace(query, conditions=(*query.conditions, *also))
     statement, arguments = list_statement(specification, narrowed)
-    records = await snapshot.rows(statement, *arguments)
+    read = snapshot.rows_by_index if statement.is_held_in_order else snapshot.rows
+    records = await read(statement.text, *arguments)
     shown = records[: query.limit]
     has_more = len(records) > query.limit
     return Answer(

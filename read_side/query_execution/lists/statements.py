@@ -25,13 +25,18 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """SQL text whose $1 is the tenant and $2 the build, and the names of the parameters that follow."""
+    """SQL text whose $1 is the tenant and $2 the build, and the names of the parameters that follow.
+
+    Attributes:
+        is_held_in_order: whether an index holds just the rows that are asked for, in the order asked for.
+    """
 
     text: str
     parameters: tuple[str, ...]
+    is_held_in_order: bool
 
 
-def list_statement(specification: ListSpecification, query: ListQuery) -> tuple[str, list[Any]]:
+def list_statement(specification: ListSpecification, query: ListQuery) -> tuple[Statement, list[Any]]:
     """The statement of a page and its arguments from $3 on; it asks for one row more than the page has."""
     after = query.after
     statement = _compiled(
@@ -45,7 +50,7 @@ def list_statement(specification: ListSpecification, query: ListQuery) -> tuple[
     values: dict[str, Any] = {"page": query.limit + 1}  # Any: arguments of every type
     values.update((f"filter_{index}", condition.value) for index, condition in enumerate(query.conditions))
     values.update((f"after_{index}", value) for index, value in enumerate(after or ()))
-    return statement.text, [values[name] for name in statement.parameters]
+    return statement, [values[name] for name in statement.parameters]
 
 
 @lru_cache(maxsize=_MAX_SHAPES)
@@ -74,7 +79,29 @@ def _compiled(shape: Shape) -> Statement:
     parameters = tuple(cast("list[str]", compiled.positiontup))
     if parameters[:2] != ("tenant_id", "build"):
         raise AssertionError("a list's statement has tenant and build as its first parameters")
-    return Statement(text=str(compiled), parameters=parameters[2:])
+    return Statement(text=str(compiled), parameters=parameters[2:], is_held_in_order=_is_held_in_order(shape))
+
+
+def _is_held_in_order(shape: Shape) -> bool:
+    """Whether one index leads with the columns that are to be equal, and goes on with those that order the page.
+
+    A range may stand on the first of the latter only; and what has no order by itself (nulls, further conditions) is
+    left to the planner, who looks at the values.
+    """
+    specification, order = shape.specification, [column.name for column in shape.specification.order(shape.sort)]
+    conditions = [(specification.filters[field].column, operator) for field, operator in shape.conditions]
+    equal = {name for name, operator in conditions if operator == "eq"}
+    rest = [name for name in order if name not in equal]
+    ranges = {name for name, operator in conditions if operator != "eq"}
+    goes_on_after_null = shape.nulls_after is not None and specification.column(order[0]).nullable
+    if specification.fixed or goes_on_after_null or not ranges <= set(rest[:1]):
+        return False
+    table = specification.view.table
+    indexes = [[column.name for column in index.columns] for index in table.indexes]
+    return any(
+        set(names[: len(equal)]) == equal and names[len(equal) : len(equal) + len(rest)] == rest
+        for names in (*indexes, list(specification.view.key))
+    )
 
 
 def _condition(shape: Shape, index: int) -> ColumnElement[bool]:

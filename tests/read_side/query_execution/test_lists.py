@@ -126,7 +126,7 @@ async def test_a_page_begins_in_the_index_under_row_level_security(servers: Serv
     try:
         async with connection.transaction(readonly=True):
             await connection.execute(tenant_setting(tenant_id))
-            records = await connection.fetch(f"EXPLAIN (COSTS OFF) {statement}", tenant_id, 1, *arguments)
+            records = await connection.fetch(f"EXPLAIN (COSTS OFF) {statement.text}", tenant_id, 1, *arguments)
     finally:
         await connection.close()
     plan = "\n".join(record[0] for record in records)
@@ -164,9 +164,17 @@ def test_tenant_and_build_come_first_whatever_is_asked() -> None:
     query = parse_list(asking("price[gte]=1&title=x&sort=-published_at"), BOOKS)
     statement, arguments = list_statement(BOOKS, query)
 
-    assert "tenant_id = $1" in statement
-    assert "build = $2" in statement
+    assert "tenant_id = $1" in statement.text
+    assert "build = $2" in statement.text
     assert arguments == [1, "x", 21]
+
+
+def test_only_what_an_index_holds_in_order_is_planned_once() -> None:
+    """Books have an index of titles: what else orders or narrows a page, the planner must think about."""
+    asked = ("", "sort=-title", "title=x", "sort=price", "price[gte]=1", "sort=published_at")
+    statements = [list_statement(BOOKS, parse_list(asking(query), BOOKS))[0] for query in asked]
+
+    assert [statement.is_held_in_order for statement in statements] == [True] * 3 + [False] * 3
 
 
 def test_one_question_has_one_query() -> None:

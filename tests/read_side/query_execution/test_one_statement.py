@@ -8,7 +8,9 @@ import pytest
 from read_side.query_execution import Answer, ListQuery, list_page
 from read_side.query_execution.answers import Snapshot
 from read_side.query_execution.asking import Asked
-from read_side.query_execution.one_statement import OneStatement, SecondStatementError
+from read_side.query_execution.one_statement import OneStatement, PageConnections, SecondStatementError
+from shared_kernel.database.kept import KeptConnections
+from shared_kernel.database.pool import Connection
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.identifiers import new_id
 from shared_kernel.redis.state import NOTHING_PROJECTED
@@ -34,8 +36,29 @@ def _asked(tenant_id: UUID) -> Asked:
     )
 
 
+class _Always(KeptConnections):
+    """One connection, whose settings the test knows."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._one = connection
+        self.taken = 0
+
+    async def take(self) -> Connection:
+        self.taken += 1
+        return self._one
+
+    def keep(self, connection: Connection) -> None:
+        assert connection is self._one
+
+
+def _one_statement(connection: asyncpg.Connection, tenant_id: UUID, *, likely_build: int) -> OneStatement:
+    always = _Always(connection)
+    connections = PageConnections(planned=always, in_index_order=always)
+    return OneStatement(connections=connections, asked=_asked(tenant_id), likely_build=likely_build)
+
+
 async def _titles(connection: asyncpg.Connection, tenant_id: UUID, *, likely_build: int) -> list[str]:
-    snapshot = OneStatement(connection=connection, asked=_asked(tenant_id), likely_build=likely_build)
+    snapshot = _one_statement(connection, tenant_id, likely_build=likely_build)
     return [record["title"] for record in await snapshot.rows(_EVERYTHING)]
 
 
@@ -71,7 +94,7 @@ async def test_a_wrong_guess_is_put_right(servers: Servers) -> None:
     try:
         for guess in (0, 1, 5):
             assert await _titles(connection, tenant, likely_build=guess) == ["Emma"]
-        unknown = OneStatement(connection=connection, asked=_asked(new_id()), likely_build=3)
+        unknown = _one_statement(connection, new_id(), likely_build=3)
         assert await unknown.row("SELECT count(*) AS count FROM read.tested_book__v1 WHERE build = $2") is not None
         assert unknown.state == NOTHING_PROJECTED
     finally:
@@ -92,15 +115,32 @@ async def test_it_shows_what_a_transaction_shows(servers: Servers) -> None:
 
     try:
         for query in (ListQuery(conditions=(), sort="title", limit=2), ListQuery(conditions=(), sort="-price")):
-            one = OneStatement(connection=connection, asked=_asked(tenant), likely_build=1)
+            one = _one_statement(connection, tenant, likely_build=1)
             found = await page(one, query)
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 await connection.execute("SELECT set_config('app.tenant_id', $1, true)", str(tenant))
                 expected = await page(Snapshot(connection=connection, tenant_id=tenant, state=shown), query)
             assert (found, one.state) == (expected, shown)
-        empty = OneStatement(connection=connection, asked=_asked(tenant), likely_build=1)
+        empty = _one_statement(connection, tenant, likely_build=1)
         assert await empty.rows(_EVERYTHING + " LIMIT 0") == []
         assert empty.state == shown
+    finally:
+        await connection.close()
+
+
+async def test_what_an_index_holds_in_order_is_not_planned_again(servers: Servers) -> None:
+    """Books by title are read on the connections that plan once; by price, which no index orders, on the others."""
+    shelf = Shelf(servers)
+    await shelf.prepare()
+    tenant, _ = await shelf.open_store()
+    connection = await asyncpg.connect(servers.url_as(DatabaseRole.READ_API))
+    planned, in_index_order = _Always(connection), _Always(connection)
+    try:
+        for sort in ("title", "-title", "price"):
+            connections = PageConnections(planned=planned, in_index_order=in_index_order)
+            one = OneStatement(connections=connections, asked=_asked(tenant), likely_build=0)
+            await list_page(one, BOOKS, ListQuery(conditions=(), sort=sort), item=book_item)
+        assert (planned.taken, in_index_order.taken) == (1, 2)
     finally:
         await connection.close()
 
@@ -112,7 +152,7 @@ async def test_a_second_statement_is_a_bug(servers: Servers) -> None:
     tenant, _ = await shelf.open_store()
     connection = await asyncpg.connect(servers.url_as(DatabaseRole.READ_API))
     try:
-        snapshot = OneStatement(connection=connection, asked=_asked(tenant), likely_build=1)
+        snapshot = _one_statement(connection, tenant, likely_build=1)
         await snapshot.rows(_EVERYTHING)
         with pytest.raises(SecondStatementError):
             await snapshot.row(_EVERYTHING)
