@@ -10,6 +10,8 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 _COLLECT_EVERY = 50_000
 """Objects more than there were: some batches' worth, a few megabytes."""
+_COLLECT_SERVING_EVERY = 10_000
+"""The same where requests are answered: more than a hundred under way hold, and a look of less than a millisecond."""
 _EACH_GENERATION_EVERY = 20
 
 # Looked up once, in the parent: between fork and exec nothing may be loaded.
@@ -40,13 +42,15 @@ def die_with_parent(*, parent_pid: int, death_signal: signal.Signals = signal.SI
 
 
 def keep_for_good() -> None:
-    """What this process holds now it holds as long as it lives: cycles are no longer looked for there.
+    """What this process holds now it holds as long as it lives: cycles are no longer looked for there, else seldom.
 
     Call it once everything is imported and built. Each look through some hundred thousand classes, functions and routes
-    stops the process for fifty milliseconds, and comes about every few thousand requests.
+    stops the process for fifty milliseconds, and comes about every few thousand requests. And by default what thirty
+    requests under way hold is looked through dozens of times a second.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_COLLECT_SERVING_EVERY, _EACH_GENERATION_EVERY, _EACH_GENERATION_EVERY)
 
 
 def collect_rarely() -> None:

@@ -102,7 +102,8 @@ class OneStatement(Snapshot):
                 records = await connection.fetch(text, tenant_id, build, *arguments, view.name, view.version)
                 self._state = _state_of(records[0])
                 if self._state.build == build:
-                    return [record for record in records if record["is_row"]]
+                    # The outer join has one record of nothing where there are no rows, and none where there are.
+                    return records if records[0]["is_row"] else []
                 build = self._state.build
         raise ViewNotBuiltError("the view is being replaced; try again", retry_after_seconds=1)
 

@@ -20,6 +20,8 @@ MAX_TEXT_LENGTH = 200
 """Characters of one value, unless its type says otherwise: nothing that is searched for is longer."""
 _MAX_KINDS = 256
 """Structs of parameters: some for each route."""
+_MAX_NAMES = 256
+"""Of parameters, as they are spelled in addresses; anybody may make others up, so they are forgotten in turn."""
 _INT64 = range(-(2**63), 2**63)
 _PAIRS_KEY: Final = "shelfwise.query_pairs"
 """Where a query string that was read once is found again."""
@@ -121,7 +123,13 @@ def _read_pairs(text: str) -> tuple[tuple[str, str], ...]:
     if len(pieces) > MAX_PARAMETERS:
         raise ValueError("too many parameters")
     pairs = (piece.partition("=") for piece in pieces if piece)
-    return tuple((_decoded(name), _decoded(value)) for name, _, value in pairs)
+    return tuple((_decoded_name(name), _decoded(value)) for name, _, value in pairs)
+
+
+# Clients encode the brackets of `placed_at[lt]`, the same few again and again.
+@lru_cache(maxsize=_MAX_NAMES)
+def _decoded_name(name: str) -> str:
+    return _decoded(name)
 
 
 def _decoded(text: str) -> str:

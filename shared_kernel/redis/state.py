@@ -1,6 +1,7 @@
 """How the projector writes a projection's state and rows to Redis, and how readers read them back."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -8,6 +9,8 @@ STATE_TTL_MILLISECONDS = 15_000
 """Renewed by the lease holder: past this, readers no longer trust the cache and ask PostgreSQL."""
 INCARNATION_FIELD = "i"
 EPOCH_FIELD = "e"
+_MAX_STATES = 1024
+"""Some 300 kB: of the views that are being asked about."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -40,6 +43,8 @@ def encode_state(state: ProjectionState) -> str:
     return f"{state.build}|{state.revision}|{state.position}|{as_of_us}|{state.parked}|{state.rows}"
 
 
+# Answer after answer is of the same state.
+@lru_cache(maxsize=_MAX_STATES)
 def decode_state(text: bytes) -> ProjectionState:
     """The state an `encode_state` wrote."""
     build, revision, position, as_of_us, parked, rows = (int(part) for part in text.split(b"|"))

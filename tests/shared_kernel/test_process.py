@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 CHILD = """
 import os, signal, sys
 from shared_kernel.process import die_with_parent
@@ -17,15 +19,15 @@ child.wait()
 """
 CYCLES = """
 import gc
-from shared_kernel.process import collect_rarely
+from shared_kernel.process import {function}
 
 class Node:
     pass
 
 collected = []
-collect_rarely()
+{function}()
 gc.callbacks.append(lambda phase, info: collected.append(info["collected"]) if phase == "stop" else None)
-kept = [(number,) for number in [object() for _ in range(10_000)]]
+kept = [(number,) for number in [object() for _ in range({held})]]
 print(len(collected), flush=True)
 for _ in range(200_000):
     node = Node()
@@ -55,7 +57,9 @@ def test_a_child_whose_parent_ended_before_it_asked_ends_at_once() -> None:
     assert orphan.stdout == b""
 
 
-def test_cycles_are_looked_for_seldom_and_found() -> None:
-    """Ten thousand objects more are no reason to look; who makes cycles all the time gets their memory back."""
-    looked = subprocess.run([sys.executable, "-c", CYCLES], capture_output=True, timeout=60, check=True)
+@pytest.mark.parametrize(("function", "held"), [("collect_rarely", 10_000), ("keep_for_good", 5_000)])
+def test_cycles_are_looked_for_seldom_and_found(function: str, held: int) -> None:
+    """Thousands of objects more are no reason to look; who makes cycles all the time gets their memory back."""
+    program = CYCLES.format(function=function, held=held)
+    looked = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=True)
     assert looked.stdout.split() == [b"0", b"True"]
