@@ -57,6 +57,8 @@ class RedisDoorbell:
         self._pending: dict[UUID, int] = {}
         self._ringing: asyncio.Task[None] | None = None
         self._next_job_at: dict[int, float] = {}
+        self._due_jobs: set[int] = set()
+        self._enqueuing: asyncio.Task[None] | None = None
 
     def ring(self, tenant_id: UUID, position: int) -> None:
         """Note the news, and make sure somebody is spreading it."""
@@ -66,17 +68,20 @@ class RedisDoorbell:
 
     async def aclose(self) -> None:
         """Let what is being spread arrive, for a bounded time."""
-        if self._ringing is not None:
-            await asyncio.wait({self._ringing}, timeout=1.0)
+        under_way = {task for task in (self._ringing, self._enqueuing) if task is not None}
+        if under_way:
+            _, late = await asyncio.wait(under_way, timeout=1.0)
+            for task in late:
+                task.cancel()
 
     async def _spread(self) -> None:
         while self._pending:
             news, self._pending = self._pending, {}
+            shards = {shard_of(tenant_id) for tenant_id in news}
+            self._note_due(shards)
             try:
-                shards = {shard_of(tenant_id) for tenant_id in news}
                 await self._hint(news, shards)
-                await self._enqueue(shards)
-            except (RedisUnavailable, RedisReplyError, RedisError, OSError) as error:
+            except (RedisUnavailable, RedisReplyError) as error:
                 log.debug("doorbell_not_heard", tenants=len(news), reason=type(error).__name__)
 
     async def _hint(self, news: Mapping[UUID, int], shards: Iterable[int]) -> None:
@@ -84,9 +89,19 @@ class RedisDoorbell:
         waking = (self._redis.send(pack_shared(("PUBLISH", DOORBELL_CHANNEL, f"{shard}"))) for shard in shards)
         await asyncio.gather(*waking, raise_heads(self._redis, news))
 
-    async def _enqueue(self, shards: set[int]) -> None:
+    def _note_due(self, shards: Iterable[int]) -> None:
+        """Have jobs enqueued beside: it takes arq several round trips each, for which no hint should wait."""
         now = time.monotonic()
-        for shard in shards:
-            if self._next_job_at.get(shard, 0.0) <= now:
-                self._next_job_at[shard] = now + _JOB_INTERVAL_SECONDS
+        due = [shard for shard in shards if self._next_job_at.get(shard, 0.0) <= now]
+        self._next_job_at.update(dict.fromkeys(due, now + _JOB_INTERVAL_SECONDS))
+        self._due_jobs.update(due)
+        if self._due_jobs and (self._enqueuing is None or self._enqueuing.done()):
+            self._enqueuing = asyncio.create_task(self._enqueue(), name="doorbell-jobs")
+
+    async def _enqueue(self) -> None:
+        while self._due_jobs:
+            shard = self._due_jobs.pop()
+            try:
                 await self._jobs.enqueue_job(DRAIN_SHARD_JOB, shard, _job_id=f"shard-{shard}", _queue_name=ARQ_QUEUE)
+            except (RedisError, OSError) as error:
+                log.debug("doorbell_job_lost", shard=shard, reason=type(error).__name__)
