@@ -49,6 +49,8 @@ API_PATH: Final = "/api/v1"
 _ARQ_TIMEOUT_SECONDS: Final = 2.0
 _PATIENCE_SECONDS: Final = 1.8
 """The contract says 503 within two seconds, also where the database hangs or a lock is not to be had."""
+_KEPT_QUARTERS: Final = 3
+"""Of the pool's connections, for commands; the others are there for keys, replays and whoever asks besides."""
 _DEFAULT_LIMITS: Final = RateLimitSettings()
 
 
@@ -121,6 +123,7 @@ async def write_api_parts(
             clock=overrides.clock,
             make_id=overrides.make_id,
             patience_seconds=_PATIENCE_SECONDS,
+            kept_connections=settings.write_pool_size * _KEPT_QUARTERS // 4,
         )
         stack.push_async_callback(execution.aclose)
         limiter = RateLimiter(redis, limits, local_share=LocalShare(limits, processes=settings.processes))

@@ -1,14 +1,15 @@
-"""Connections for single statements, kept from one to the next: the pool takes as long over that as the statement."""
+"""Connections kept from one use to the next: giving one back and taking it again costs as much as a statement."""
 
 import asyncio
 from collections import deque
 from types import TracebackType
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 
 from shared_kernel.database.pool import Connection, Pool
-from shared_kernel.database.transactions import acquire, give_back
+from shared_kernel.database.transactions import BEGIN_WRITE, acquire, give_back, opening, roll_back
 
 _IDLE_SECONDS: Final = 60.0
 """Kept and not used for this long they go back to the pool, which closes them in time."""
@@ -44,6 +45,22 @@ class KeptConnections:
         What goes wrong in the block ends the keeping: the pool looks after the connection then.
         """
         return Lent(self)
+
+    @property
+    def has_one(self) -> bool:
+        """Whether nobody need wait for one."""
+        return bool(self._free) or self._held < self._most
+
+    def transaction(self, *, tenant_id: UUID, preamble: str = "") -> "LentTransaction":
+        """One for the length of a transaction that ends rolled back unless the block ran COMMIT itself.
+
+        Only what has committed goes on being kept.
+
+        Args:
+            tenant_id: whose rows may be seen.
+            preamble: further statements without parameters, to run in the first round trip.
+        """
+        return LentTransaction(self, opening(BEGIN_WRITE, tenant_id, preamble))
 
     async def take(self) -> Connection:
         """The next one that is free.
@@ -158,3 +175,39 @@ class Lent:
             # Broken off in a statement: the server may go on with it for as long as it likes.
             connection.terminate()
         await self._kept.drop(connection)
+
+
+class LentTransaction:
+    """A kept connection for the length of a transaction."""
+
+    __slots__ = ("_connection", "_kept", "_opening")
+
+    def __init__(self, kept: KeptConnections, opening: str) -> None:
+        self._kept = kept
+        self._opening = opening
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Connection:
+        connection = self._connection = await self._kept.take()
+        try:
+            await connection.execute(self._opening)
+        except BaseException:
+            await self._abandon(connection)
+            raise
+        return connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection = self._connection
+        assert connection is not None
+        if error is None and not connection.is_in_transaction():
+            self._kept.keep(connection)
+        else:
+            await self._abandon(connection)
+
+    async def _abandon(self, connection: Connection) -> None:
+        try:
+            await roll_back(connection)
+        finally:
+            await self._kept.drop(connection)

@@ -56,11 +56,18 @@ async def transaction(
     """
     connection = await acquire(pool)
     try:
-        statements = [begin, *([tenant_setting(tenant_id)] if tenant_id else []), *([preamble] if preamble else [])]
-        await connection.execute("; ".join(statements))
+        await connection.execute(opening(begin, tenant_id, preamble))
         yield connection
     finally:
-        await _release(pool, connection)
+        try:
+            await roll_back(connection)
+        finally:
+            await give_back(pool, connection)
+
+
+def opening(begin: str, tenant_id: UUID | None, preamble: str) -> str:
+    """The statements of a transaction's first round trip."""
+    return "; ".join([begin, *([tenant_setting(tenant_id)] if tenant_id else []), *([preamble] if preamble else [])])
 
 
 @asynccontextmanager
@@ -101,7 +108,8 @@ async def give_back(pool: Pool, connection: Connection) -> None:
     await pool.release(connection, timeout=_ACQUIRE_SECONDS)
 
 
-async def _release(pool: Pool, connection: Connection) -> None:
+async def roll_back(connection: Connection) -> None:
+    """End what was not committed, or the connection where it does not say that it has."""
     try:
         if not connection.is_closed() and connection.is_in_transaction():
             await connection.execute("ROLLBACK", timeout=_ROLLBACK_TIMEOUT_SECONDS)
@@ -111,5 +119,3 @@ async def _release(pool: Pool, connection: Connection) -> None:
         # Broken off while it tidies up: the pool would have the connection back only once the server ends it.
         connection.terminate()
         raise
-    finally:
-        await give_back(pool, connection)

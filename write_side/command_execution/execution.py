@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import msgspec
 import structlog
 
 from shared_kernel.clock import Clock, system_clock
+from shared_kernel.database.kept import KeptConnections
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.doorbell import Doorbell
@@ -58,15 +60,18 @@ class CommandExecution:
         clock: Clock = system_clock,
         make_id: Callable[[], UUID] = new_id,
         patience_seconds: float | None = None,
+        kept_connections: int = 0,
     ) -> None:
         """Run on a pool and ring a doorbell.
 
         Args:
+            kept_connections: of the pool's, for command after command; further commands ask the pool.
             patience_seconds: how long a caller is kept waiting; the command goes on without them. None for no bound
                 but those of the pool.
         """
         self._patience_seconds = patience_seconds
         self._pool = pool
+        self._kept = KeptConnections(pool, most=kept_connections)
         self._doorbell = doorbell
         self._clock = clock
         self._make_id = make_id
@@ -100,6 +105,7 @@ class CommandExecution:
         """Let what is running come to its end, for a bounded time."""
         if self._running:
             await asyncio.wait(set(self._running), timeout=_DRAIN_SECONDS)
+        await self._kept.aclose()
 
     async def _until_decided(self, request: CommandRequest, decide: Decide) -> Answer:
         for _ in range(_ATTEMPTS):
@@ -131,7 +137,7 @@ class CommandExecution:
         claim = request.idempotency
         # A dry run leaves no answer behind, so it neither claims nor finds one.
         claiming = claim_statement(request.tenant.id, claim) if claim and not request.dry_run else ""
-        async with transaction(self._pool, tenant_id=request.tenant.id, preamble=claiming) as connection:
+        async with self._transaction(request.tenant.id, claiming) as connection:
             if request.if_match_required and request.if_match is None:
                 message = 'send If-Match with the version you have read, such as "3"'
                 raise PreconditionRequiredError(message)
@@ -153,6 +159,11 @@ class CommandExecution:
             await _commit(connection)
         self._doorbell.ring(request.tenant.id, position)
         return msgspec.structs.replace(answer, position=position)
+
+    def _transaction(self, tenant_id: UUID, preamble: str) -> AbstractAsyncContextManager[Connection]:
+        if self._kept.has_one:
+            return self._kept.transaction(tenant_id=tenant_id, preamble=preamble)
+        return transaction(self._pool, tenant_id=tenant_id, preamble=preamble)
 
     async def _replay(self, request: CommandRequest) -> Answer | None:
         try:

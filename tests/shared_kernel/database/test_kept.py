@@ -9,10 +9,14 @@ import pytest
 from shared_kernel.database.kept import KeptConnections
 from shared_kernel.database.pool import Pool, PoolSettings, build_pool
 from shared_kernel.database.roles import DatabaseRole
+from shared_kernel.identifiers import new_id
 from tests.eventually import eventually
 from tests.servers import Servers
 
 _PID = "SELECT pg_backend_pid()"
+_SETTINGS = """
+SELECT concat(current_setting('app.tenant_id', true), ' ', current_setting('app.further', true))
+"""
 
 
 @pytest.fixture
@@ -78,6 +82,30 @@ async def _pid_unless_lost(kept: KeptConnections) -> int:
         return await _pid(kept)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         return 0  # the statement was quicker than the news
+
+
+async def test_a_transaction_is_kept_that_has_committed_and_no_other(pool: Pool) -> None:
+    """One left open is rolled back, one that failed too, and its tenant ends with it."""
+    kept, tenant_id = KeptConnections(pool, most=1), new_id()
+    async with kept.transaction(tenant_id=tenant_id, preamble="SET LOCAL app.further = 'too'") as connection:
+        assert await connection.fetchval(_SETTINGS) == f"{tenant_id} too"
+        others = kept.has_one
+        await connection.execute("COMMIT")
+    assert (kept.held, kept.has_one, others) == (1, True, False)
+    async with kept.lent() as connection:
+        assert await connection.fetchval(_SETTINGS) == " "
+    async with kept.transaction(tenant_id=tenant_id) as connection:
+        pass
+    assert kept.held == 0
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        async with kept.transaction(tenant_id=tenant_id) as connection:
+            await connection.fetchval("SELECT 1 / 0")
+    assert kept.held == 0
+    with pytest.raises(asyncpg.PostgresSyntaxError):
+        await kept.transaction(tenant_id=tenant_id, preamble="SELEC").__aenter__()
+    assert kept.held == 0
+    assert await pool.fetchval(_SETTINGS) == " "
+    await kept.aclose()
 
 
 async def test_what_nobody_uses_goes_back(pool: Pool) -> None:

@@ -134,17 +134,51 @@ async def test_a_client_kept_too_long_is_told_and_its_command_goes_on(write_side
     assert len(await write_side.log()) == 2
 
 
+@pytest.mark.parametrize("kept_connections", [0, 1])
 @pytest.mark.parametrize("is_committed", [True, False])
-async def test_an_answer_lost_at_commit_is_found_by_the_retry(write_side: WriteSide, is_committed: bool) -> None:  # noqa: FBT001 - a parameter of pytest's
+async def test_an_answer_lost_at_commit_is_found_by_the_retry(
+    write_side: WriteSide,
+    is_committed: bool,  # noqa: FBT001 - a parameter of pytest's
+    kept_connections: int,
+) -> None:
     """Whether the commit arrived or not: the client hears 503, retries, and there is one event."""
     pool = _PoolLosingCommits(write_side.pool, reaches_server=is_committed)
-    losing = CommandExecution(pool=pool, doorbell=SilentDoorbell())
+    losing = CommandExecution(pool=pool, doorbell=SilentDoorbell(), kept_connections=kept_connections)
     with pytest.raises(OutcomeUnknownError):
         await losing.execute(write_side.request(idempotency=claim("k")), OPEN)
+    await losing.aclose()
     retried = await eventually(lambda: _retried(write_side))
     assert retried is not None
     assert retried.replayed is is_committed
     assert [event.type for event in await write_side.log()] == ["StoreOpened", "LocationOpened"]
+
+
+async def test_a_kept_connection_carries_nothing_from_command_to_command(write_side: WriteSide) -> None:
+    """Neither a tenant nor what a failed command wrote; and whoever finds none kept asks the pool."""
+    kept = CommandExecution(pool=write_side.pool, doorbell=write_side.doorbell, kept_connections=1)
+    other = await write_side.another_store()
+    seen: list[tuple[int, int]] = []
+
+    async def looking(work: UnitOfWork) -> Outcome:
+        row = await work.connection.fetchrow("SELECT pg_backend_pid(), (SELECT count(*) FROM write.location)")
+        seen.append(tuple(row))
+        return await OPEN(work)
+
+    async def failing(work: UnitOfWork) -> Outcome:
+        await looking(work)
+        raise ZeroDivisionError
+
+    await kept.execute(write_side.request(), looking)
+    await kept.execute(write_side.request(tenant=other), looking)
+    await kept.execute(write_side.request(tenant=other, dry_run=True), looking)
+    with pytest.raises(ZeroDivisionError):
+        await kept.execute(write_side.request(tenant=other), failing)
+    await kept.execute(write_side.request(tenant=other), looking)
+    assert [count for _, count in seen] == [0, 0, 1, 1, 1]
+    assert seen[0][0] == seen[1][0] == seen[2][0]
+    answers = await asyncio.gather(*(kept.execute(write_side.request(), OPEN) for _ in range(12)))
+    assert sorted(answer.position or 0 for answer in answers) == list(range(3, 15))
+    await kept.aclose()
 
 
 async def test_a_race_for_a_stream_version_is_decided_once_more(write_side: WriteSide) -> None:
