@@ -57,6 +57,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return self.codings is not None and self.codings.gzip
 
     @property
+    def place(self) -> str:
+        """The view of the tenant, by which it is remembered what was shown."""
+        return f"{self.tenant_id.hex} {self.view.label}"
+
+    @property
     def stored_under(self) -> bytes:
         """What names the answer in Redis: the question, in the coding it was asked in."""
         return self.digest + _GZIP if self.takes_gzip else self.digest

@@ -1,14 +1,14 @@
 """All that Redis says about a query, in one round trip: limits, state, head, and the row or the stored answer."""
 
 import asyncio
-from typing import Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 import structlog
 
 from read_side.query_execution.answers import Answer
 from read_side.query_execution.asking import Asked
-from read_side.query_execution.stored import TTL_MILLISECONDS, decode_row, decode_stored, encode_stored
+from read_side.query_execution.stored import TTL_MILLISECONDS, as_stored, decode_row, decode_stored, encode_stored
 from shared_kernel.rate_limits.admission import Admission, admission_from_lua
 from shared_kernel.rate_limits.gcra_lua import GCRA_LUA_FUNCTION
 from shared_kernel.rate_limits.limiter import LIMIT_NAMES, LocalShare, limit_arguments
@@ -16,7 +16,7 @@ from shared_kernel.rate_limits.settings import RateLimitSettings
 from shared_kernel.redis.errors import RedisReplyError, RedisUnavailable
 from shared_kernel.redis.keys import TenantKeys
 from shared_kernel.redis.multiplexed import MultiplexedRedis
-from shared_kernel.redis.replies import Argument, Reply
+from shared_kernel.redis.replies import Argument
 from shared_kernel.redis.scripts import Script
 from shared_kernel.redis.state import INCARNATION_FIELD, ProjectionState, decode_state
 
@@ -24,12 +24,16 @@ REDIS_FAILURES: Final = (RedisUnavailable, RedisReplyError)
 """Reads go on without Redis, whatever is wrong with it."""
 ILLEGIBLE: Final = (ValueError, msgspec.DecodeError)
 """Another release may write it differently: what cannot be read is not there."""
+Looked: TypeAlias = list[Any]
+"""The reply to a look, as its script composes it. Any: numbers first, then texts, some of them missing."""
+_UNCHANGED_PARTS: Final = 4
 _MAX_STORES: Final = 256
 """Answers on their way to Redis; past it they are not stored, and read from the table next time."""
 
 # KEYS: state, head, the tenant's limit, the key's limit, the stored answer.
-# ARGV: cost; interval_us and burst of each limit; the incarnation's and the view's field of the state; for an entity
-# also its row's key in three pieces, between which the incarnation and the build belong (both are only known here).
+# ARGV: cost; interval_us and burst of each limit; the incarnation's and the view's field of the state; `build|revision`
+# of the answer that the asker has, or nothing; for an entity also its row's key in three pieces, between which the
+# incarnation and the build belong (both are only known here).
 # One tenant's keys are in one slot, so the row's key may be composed. Nothing is told that may hide parked rows.
 LOOK: Final = Script(
     GCRA_LUA_FUNCTION
@@ -51,15 +55,18 @@ local build, revision, parked = string.match(state, '^(%d+)|(%d+)|%d+|%d+|(%d+)|
 if not build or parked ~= '0' then
   return {admitted, state, head}
 end
-if ARGV[8] then
-  local row = redis.call('GET', ARGV[8] .. incarnation .. ARGV[9] .. build .. ARGV[10])
+local stamp = build .. '|' .. revision
+if ARGV[8] == stamp then
+  return {admitted, state, head, 1}
+end
+if ARGV[9] then
+  local row = redis.call('GET', ARGV[9] .. incarnation .. ARGV[10] .. build .. ARGV[11])
   if row then
     return {admitted, state, head, row, false}
   end
 end
 local stored = redis.call('GET', KEYS[5])
-local stamp = build .. '|' .. revision .. '\\n'
-if stored and string.sub(stored, 1, #stamp) == stamp then
+if stored and string.sub(stored, 1, #stamp + 1) == stamp .. '\\n' then
   return {admitted, state, head, false, stored}
 end
 return {admitted, state, head, false, false}
@@ -104,26 +111,31 @@ class QueryCache:
             asked: the query.
             cost: 0 for a second look at the same query, which is charged once.
         """
-        keys, arguments = self._look_at(asked, cost)
+        keys, arguments = self._look_at(asked, cost, b"")
         try:
             reply = await LOOK.run(self._redis, keys=keys, args=arguments)
         except REDIS_FAILURES as error:
             _note_failure(error)
             admission = self._local_share.admit(tenant_id=asked.tenant_id, key_id=asked.key_id, cost=cost)
             return Look(admission=admission)
-        return read_look(reply)
+        return read_look(cast("Looked", reply))
 
-    def packed_look(self, asked: Asked) -> bytes:
-        """The look as `send` takes it, for a query that is asked again and again."""
-        keys, arguments = self._look_at(asked, asked.cost)
+    def packed_look(self, asked: Asked, *, known: bytes = b"") -> bytes:
+        """The look as `send` takes it, for a query that is asked again and again.
+
+        Args:
+            asked: the query.
+            known: `stamp_of` the state that an answer in memory is of; while that holds, the reply is `is_unchanged`.
+        """
+        keys, arguments = self._look_at(asked, asked.cost, known)
         return LOOK.packed(keys=keys, args=arguments)
 
-    def send(self, packed: bytes) -> asyncio.Future[Reply]:
+    def send(self, packed: bytes) -> asyncio.Future[Looked]:
         """Have such a look; `read_look` reads the reply.
 
         Raises: one of REDIS_FAILURES, here or in the future.
         """
-        return self._redis.send(packed)
+        return self._redis.send(packed)  # type: ignore[return-value]  # it is this script's
 
     async def look_again(self, asked: Asked) -> Look:
         """A look at a query that has been charged already."""
@@ -144,7 +156,7 @@ class QueryCache:
         if self._storing is not None:
             await asyncio.wait({self._storing}, timeout=1.0)
 
-    def _look_at(self, asked: Asked, cost: int) -> tuple[tuple[str, ...], tuple[Argument, ...]]:
+    def _look_at(self, asked: Asked, cost: int, known: bytes) -> tuple[tuple[str, ...], tuple[Argument, ...]]:
         """The script's keys and arguments."""
         keys = TenantKeys(asked.tenant_id)
         named = (
@@ -154,7 +166,8 @@ class QueryCache:
             keys.principal_limit_key(asked.key_id),
             keys.response_key(asked.stored_under),
         )
-        return named, (cost, *self._limits, INCARNATION_FIELD, asked.view.label, *_row_key_pieces(keys, asked))
+        view = (INCARNATION_FIELD, asked.view.label)
+        return named, (cost, *self._limits, *view, known, *_row_key_pieces(keys, asked))
 
     async def _store(self) -> None:
         """Keep what has been gathered since the last time, all of it in one go."""
@@ -183,14 +196,27 @@ def _row_key_pieces(keys: TenantKeys, asked: Asked) -> tuple[Argument, ...]:
     return (before_incarnation, f"{before_build}:", f":{row}")
 
 
-def read_look(answered: Reply) -> Look:
+def is_unchanged(reply: Looked) -> bool:
+    """Whether the answer that the asker has is still the one."""
+    return len(reply) == _UNCHANGED_PARTS
+
+
+def with_answer(reply: Looked, page_text: bytes | None, data: bytes) -> Looked:
+    """A reply that is unchanged, as it would be with the answer that the asker has."""
+    return [*reply[:3], None, as_stored(page_text, data)]
+
+
+def read_look(reply: Looked) -> Look:
     """What the script answered."""
-    reply = cast("list[Reply]", answered)
-    admission = admission_from_lua(LIMIT_NAMES, cast("list[int]", reply[0]))
+    admission = admission_from_lua(LIMIT_NAMES, reply[0])
     if len(reply) == 1:
         return Look(admission=admission)
+    state: bytes | None
+    head: bytes | None
+    row: bytes | None
+    stored: bytes | None
     # A Lua table ends where its last values are nil.
-    state, head, row, stored = cast("list[bytes | None]", [*reply[1:], None, None, None, None][:4])
+    state, head, row, stored = [*reply[1:], None, None, None, None][:4]
     try:
         answer = decode_row(row) if row is not None else None if stored is None else decode_stored(stored)
     except ILLEGIBLE as error:

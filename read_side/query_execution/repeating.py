@@ -7,84 +7,41 @@ answer goes the long way again, and takes the look along.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Final, TypeAlias, cast
+from datetime import timedelta
+from typing import Final, cast
 
 import msgspec
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from read_side.query_execution.asking import Asked
-from read_side.query_execution.cache import ILLEGIBLE, REDIS_FAILURES, QueryCache, read_look
-from read_side.query_execution.compressed import around
-from read_side.query_execution.paging import next_link
+from read_side.query_execution.cache import (
+    ILLEGIBLE,
+    REDIS_FAILURES,
+    Looked,
+    QueryCache,
+    is_unchanged,
+    read_look,
+    with_answer,
+)
+from read_side.query_execution.questions import Question, QuestionKey, Told, composed, hit_of
 from read_side.query_execution.shown import Shown
-from read_side.query_execution.stored import decode_page
-from read_side.query_execution.telling import Found, meta_of
 from shared_kernel.access.principals import Principal
 from shared_kernel.clock import Clock, day_ends_at
 from shared_kernel.http.authentication import Authentication
 from shared_kernel.http.content_codings import codings_taken
-from shared_kernel.http.cors import RawHeaders
-from shared_kernel.http.envelope import PRIVATE, link_value
 from shared_kernel.http.exchange import EXCHANGE_KEY, Exchange
 from shared_kernel.http.request_headers import matches_etag
 from shared_kernel.rate_limits.headers import allowed_limit_value
-from shared_kernel.redis.replies import Reply
-from shared_kernel.redis.state import ProjectionState, decode_state
+from shared_kernel.redis.state import stamp_of
 
-_Key: TypeAlias = tuple[int, str, bytes, bool]
-"""The principal in memory, path, query, and whether gzip is taken."""
 MAX_QUESTIONS: Final = 4096
 """Some 12 MB; the one that was not asked for longest is forgotten."""
+MAX_BYTES_KEPT: Final = 16 * 1024 * 1024
+"""Of the answers to them, a process: some thousands of pages, or a hundred large sums as they are."""
 LOOK_KEY: Final = "shelfwise.look"
 """Where the long way finds a look that was had already, and charged."""
 _JSON_ACCEPTS: Final = frozenset({None, b"*/*", b"application/json"})
 """What `Accept` says by far the most often; the rest goes the long way."""
-_HIT_PARTS: Final = 5
-"""Of a reply that answers: admission, state, head, row, stored answer."""
-
-
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What is the same in every answer as long as the view, the log's head and the page are.
-
-    `before` and `after` stand around the data in the body.
-    """
-
-    state_text: bytes
-    head_text: bytes
-    page_text: bytes | None
-    state: ProjectionState
-    etag: str
-    before: bytes
-    after: bytes
-    fields: RawHeaders
-    page_fields: RawHeaders
-
-
-class Question:
-    """One question of one principal, ready to be asked again."""
-
-    __slots__ = ("asked", "command", "principal", "query_string", "route", "told", "valid_from", "valid_until")
-
-    def __init__(
-        self,
-        *,
-        asked: Asked,
-        command: bytes,
-        principal: Principal,
-        route: str,
-        query_string: bytes,
-        valid_from: datetime,
-        valid_until: datetime,
-    ) -> None:
-        self.asked = asked
-        self.command = command
-        self.principal = principal
-        self.route = route
-        self.query_string = query_string
-        self.valid_from = valid_from
-        self.valid_until = valid_until
-        self.told: Told | None = None
 
 
 class Repeats:
@@ -95,7 +52,8 @@ class Repeats:
         self._shown = shown
         self._clock = clock
         self._limit_policy = (b"ratelimit-policy", limit_policy.encode("ascii"))
-        self._questions: OrderedDict[_Key, Question] = OrderedDict()
+        self._questions: OrderedDict[QuestionKey, Question] = OrderedDict()
+        self._bytes_kept = 0
 
     def remember(self, scope: HTTPScope, principal: Principal, asked: Asked) -> None:
         """A question that came the long way, and was answered."""
@@ -106,21 +64,23 @@ class Repeats:
         # It was resolved at some moment between its coming and now, perhaps on the day before.
         came_at = now - timedelta(seconds=exchange.duration_seconds)
         plain = msgspec.structs.replace(asked, minimum_position=None, wait_seconds=0, if_none_match=None)
-        self._questions[_key(exchange, principal)] = Question(
+        takes_gzip = codings_taken(exchange.headers.get(b"accept-encoding")).gzip
+        key = (id(principal), scope["path"], scope["query_string"], takes_gzip)
+        self._forget(key)
+        self._questions[key] = Question(
+            key=key,
             asked=plain,
-            command=self._cache.packed_look(plain),
+            look=self._cache.packed_look(plain),
             principal=principal,
             route=scope["path_template"],
-            query_string=scope["query_string"],
             valid_from=came_at,
             valid_until=day_ends_at(principal.tenant.timezone, came_at),
         )
-        while len(self._questions) > MAX_QUESTIONS:
-            self._questions.popitem(last=False)
+        self._bound()
 
-    def find(self, exchange: Exchange, principal: Principal) -> Question | None:
+    def find(self, scope: HTTPScope, principal: Principal, *, takes_gzip: bool) -> Question | None:
         """The same question by the very principal that is in memory, on the same day; None where it is a new one."""
-        key = _key(exchange, principal)
+        key = (id(principal), scope["path"], scope["query_string"], takes_gzip)
         question = self._questions.get(key)
         if question is None or question.principal is not principal:
             return None
@@ -131,48 +91,65 @@ class Repeats:
 
     async def answer(self, question: Question, exchange: Exchange) -> bool:
         """Answer from one look; False where that is not enough, and the look is then in the scope."""
+        kept = question.told  # which the reply is about, whatever others put there meanwhile
         try:
-            reply = cast("list[Reply]", await self._cache.send(question.command))
+            reply = await self._cache.send(question.look if kept is None else kept.look)
         except REDIS_FAILURES:
             return False  # the long way says so, and goes on without Redis
-        told, data = self._told(question, reply)
-        if told is None or data is None or not self._shown.may_show(question.asked, told.state):
+        told: Told | None = kept
+        if kept is None or not is_unchanged(reply):
+            told = self._told(question, reply)
+        elif (reply[1], reply[2]) != (kept.state_text, kept.head_text):
+            # The rows are the same, and what is told of the log beside them is not.
+            reply = with_answer(reply, kept.page_text, kept.body[kept.data_at])
+            told = self._told(question, reply)
+        if told is None or not self._shown.may_show(question.place, told.state):
             exchange.scope[LOOK_KEY] = (question.asked.digest, read_look(reply))  # type: ignore[typeddict-unknown-key]  # a scope is an open dictionary (ASGI)
             return False
         exchange.scope["path_template"] = question.route
-        admitted = cast("list[int]", reply[0])
-        limits = [self._limit_policy, (b"ratelimit", allowed_limit_value(admitted).encode("ascii"))]
+        limit = (b"ratelimit", allowed_limit_value(reply[0]).encode("ascii"))
         tags = exchange.headers.get(b"if-none-match")
         if tags is not None and matches_etag(tags.decode("latin-1"), told.etag):
-            await exchange.answer(304, [*limits, *told.fields], b"", position=told.state.position)
-            return True
-        body = b"%b%b%b" % (told.before, data, told.after)
-        headers = [*limits, *told.fields, *told.page_fields, (b"content-length", b"%d" % len(body))]
-        await exchange.answer(200, headers, body, position=told.state.position)
+            await exchange.answer(304, [limit, *told.fields], b"", position=told.state.position)
+        else:
+            await exchange.answer(200, [limit, *told.whole_fields], told.body, position=told.state.position)
         return True
 
-    def _told(self, question: Question, reply: list[Reply]) -> tuple[Told | None, bytes | None]:
-        """What to tell beside the data, and the data; neither, where the look does not answer."""
-        if len(reply) != _HIT_PARTS:
-            return None, None
-        _, state_text, head_text, row, stored = cast("list[bytes | None]", reply)
-        page_text: bytes | None = None
-        data: bytes | None = None
-        if row is not None:
-            data = row.partition(b"|")[2] or None  # nothing is the tombstone of a deleted row
-        elif stored is not None:
-            _, page_text, data = stored.split(b"\n", 2)
-        # Without a hint of the log's head the long way asks the log.
-        if data is None or state_text is None or head_text is None:
-            return None, None
-        told = question.told
-        if told is None or (told.state_text, told.head_text, told.page_text) != (state_text, head_text, page_text):
-            try:
-                told = _told_anew(question, state_text, head_text, page_text)
-            except ILLEGIBLE:
-                return None, None
+    def _told(self, question: Question, reply: Looked) -> Told | None:
+        """The answer that a look has brought, kept from now on; None where it has brought none."""
+        try:
+            hit = hit_of(reply)
+            if hit is None:
+                return None
+            look = self._look_unless(question, hit.state_text)
+            told = composed(question, hit, look=look, limit_policy=self._limit_policy)
+        except ILLEGIBLE:
+            return None
+        self._keep(question, told)
+        return told
+
+    def _look_unless(self, question: Question, state_text: bytes) -> bytes:
+        """The look that brings no answer while the rows are those of this state."""
+        stamp, kept = stamp_of(state_text), question.told
+        if kept is not None and stamp_of(kept.state_text) == stamp:
+            return kept.look  # only the position has moved
+        return self._cache.packed_look(question.asked, known=stamp)
+
+    def _keep(self, question: Question, told: Told) -> None:
+        if self._questions.get(question.key) is question:
+            self._bytes_kept += len(told.body) - question.size
             question.told = told
-        return told, data
+            self._bound()
+
+    def _bound(self) -> None:
+        """Forget who was not asked for longest, until the others fit."""
+        while len(self._questions) > MAX_QUESTIONS or self._bytes_kept > MAX_BYTES_KEPT:
+            self._forget(next(iter(self._questions)))
+
+    def _forget(self, key: QuestionKey) -> None:
+        question = self._questions.pop(key, None)
+        if question is not None:
+            self._bytes_kept -= question.size
 
 
 class ShortWay:
@@ -194,57 +171,21 @@ class ShortWay:
         await self._app(scope, receive, send)
 
     def _asked_before(self, exchange: Exchange, repeats: Repeats) -> Question | None:
-        headers = exchange.headers
-        authorization = headers.get(b"authorization")
+        field = exchange.headers.get
+        authorization = field(b"authorization")
+        codings = codings_taken(field(b"accept-encoding"))
         if (
             authorization is None
             or exchange.method != "GET"
-            or headers.has_repeated
-            or headers.get(b"accept") not in _JSON_ACCEPTS
-            or b"shelfwise-min-position" in headers
-            or headers.get(b"if-none-match") == b"*"
-            or not codings_taken(headers.get(b"accept-encoding")).identity
+            or exchange.headers.has_repeated
+            or field(b"accept") not in _JSON_ACCEPTS
+            or field(b"shelfwise-min-position") is not None
+            or field(b"if-none-match") == b"*"
+            or not codings.identity
         ):
             return None
         principal = self._authentication.remembered(authorization)
         if principal is None:
             return None
         exchange.context.principal = principal
-        return repeats.find(exchange, principal)
-
-
-def _key(exchange: Exchange, principal: Principal) -> _Key:
-    codings = codings_taken(exchange.headers.get(b"accept-encoding"))
-    return id(principal), exchange.scope["path"], exchange.scope["query_string"], codings.gzip
-
-
-def _told_anew(question: Question, state_text: bytes, head_text: bytes, page_text: bytes | None) -> Told:
-    state = decode_state(state_text)
-    page = decode_page(page_text, data=b"")
-    asked, etag = question.asked, question.asked.etag(state)
-    meta = meta_of(asked, Found(state=state, answer=page, source="cache", head=int(head_text)), page)
-    fields: RawHeaders = [
-        (b"shelfwise-position", b"%d" % state.position),
-        (b"cache-control", PRIVATE.encode("ascii")),
-        (b"etag", etag.encode("ascii")),
-    ]
-    if asked.codings is not None:
-        fields.append((b"vary", b"Accept-Encoding"))
-    page_fields: RawHeaders = [(b"content-type", b"application/json")]
-    if page.begun is not None:
-        page_fields.append((b"content-encoding", b"gzip"))
-    if page.next_cursor is not None:
-        link = link_value(next_link(question.route, question.query_string, page.next_cursor))
-        page_fields.append((b"link", link.encode("latin-1")))
-    before, after = around(page.begun, msgspec.json.encode(meta))
-    return Told(
-        state_text=state_text,
-        head_text=head_text,
-        page_text=page_text,
-        state=state,
-        etag=etag,
-        before=before,
-        after=after,
-        fields=fields,
-        page_fields=page_fields,
-    )
+        return repeats.find(exchange.scope, principal, takes_gzip=codings.gzip)

@@ -39,6 +39,11 @@ def encode_stored(state: ProjectionState, answer: Answer) -> bytes | None:
     return b"%d|%d\n%b\n%b" % (state.build, state.revision, msgspec.json.encode(meta), answer.data)
 
 
+def as_stored(page_text: bytes | None, data: bytes) -> bytes:
+    """What such an answer looks like in Redis, but for the state that it is of."""
+    return b"\n%b\n%b" % (page_text or _NO_META, data)
+
+
 def decode_stored(stored: bytes) -> Answer:
     """The answer, without the keys of its rows: one that shows parked rows is never stored."""
     _, page_text, data = stored.split(b"\n", 2)

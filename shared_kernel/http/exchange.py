@@ -19,19 +19,17 @@ _LISTS: Final = frozenset({b"accept", b"accept-encoding", b"if-none-match", b"x-
 class RequestHeaders:
     """A request's fields by name: those that are lists joined (RFC 9110, section 5.3), of the others the last."""
 
-    __slots__ = ("_fields", "has_repeated")
+    __slots__ = ("_fields", "get", "has_repeated")
 
     def __init__(self, scope: HTTPScope) -> None:
         headers = scope["headers"]
         self._fields: dict[bytes, bytes] = dict(headers)
+        self.get = self._fields.get
+        """The field, or None without it; names are in lower case."""
         self.has_repeated = len(self._fields) != len(list(headers))
         if self.has_repeated:
             for name in _LISTS & self._fields.keys():
                 self._fields[name] = b",".join(value for other, value in headers if other == name)
-
-    def get(self, name: bytes) -> bytes | None:
-        """The field, or None without it; names are in lower case."""
-        return self._fields.get(name)
 
     def __contains__(self, name: bytes) -> bool:
         return name in self._fields

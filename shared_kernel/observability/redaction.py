@@ -22,9 +22,6 @@ _SECRET_TEXT = re.compile(
     r"|(?<=DETAIL:  )(?:[^\"\\\n]|\\(?!n))*"
 )
 
-# Searching costs 30 µs a line, looking for these 1 µs, and hardly any line has one.
-_MARKS: Final = ("sw_", "://", "earer ", "=", "DETAIL")
-
 
 def redact_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A structlog processor: what is logged under a secret's name is never written."""
@@ -33,9 +30,12 @@ def redact_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 def redact_text(text: str) -> str:
     """Remove what looks like an API key, a URL's credentials, a bearer token or a row's values."""
-    if not any(mark in text for mark in _MARKS):
-        return text
-    return _SECRET_TEXT.sub(REDACTED, text)
+    return _SECRET_TEXT.sub(REDACTED, text) if _has_mark(text) else text
+
+
+def _has_mark(text: str) -> bool:
+    """Searching costs 30 µs a line, looking for these 0.2 µs one by one, and hardly any line has one."""
+    return "sw_" in text or "://" in text or "earer " in text or "=" in text or "DETAIL" in text
 
 
 @lru_cache(maxsize=1024)

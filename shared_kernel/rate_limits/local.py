@@ -35,7 +35,9 @@ class LocalGcra(Generic[Key]):
         """Draw one unit if it is there: `admit` without the words, for the many who are let in."""
         full_at_us = now_us + self._capacity_us
         stored_us = self._tats_us.get(key, now_us)
-        drawn_us = min(max(stored_us, now_us), full_at_us) + self._bucket.interval_us
+        # `min(max(…))` calls twice, and everybody comes by here.
+        taken_us = now_us if stored_us < now_us else min(stored_us, full_at_us)
+        drawn_us = taken_us + self._bucket.interval_us
         if drawn_us > full_at_us:
             return False
         self.store(key, drawn_us)

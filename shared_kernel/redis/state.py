@@ -43,6 +43,12 @@ def encode_state(state: ProjectionState) -> str:
     return f"{state.build}|{state.revision}|{state.position}|{as_of_us}|{state.parked}|{state.rows}"
 
 
+def stamp_of(text: bytes) -> bytes:
+    """Of an encoded state `build|revision`: while that is the same, so are the rows."""
+    build, revision, _ = text.split(b"|", 2)
+    return b"%b|%b" % (build, revision)
+
+
 # Answer after answer is of the same state.
 @lru_cache(maxsize=_MAX_STATES)
 def decode_state(text: bytes) -> ProjectionState:

@@ -1,6 +1,7 @@
 """Who asks again, word for word, is answered before the router: the same, while what it depends on is the same."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
 import httpx
@@ -8,9 +9,11 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from read_side import app
 from read_side.app import Overrides
 from read_side.query_execution import repeating
 from shared_kernel.access.api_keys import hash_api_key
+from shared_kernel.access.principals import PrincipalCache
 from shared_kernel.clock import day_ends_at
 from shared_kernel.redis.keys import REVOCATIONS_CHANNEL
 from tests.eventually import eventually
@@ -40,8 +43,9 @@ def clock() -> _Clock:
 
 
 @pytest.fixture
-def overrides(clock: _Clock) -> Overrides:
-    """A clock that tests set."""
+def overrides(clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> Overrides:
+    """A clock that tests set, and principals that are not forgotten however slow the machine is."""
+    monkeypatch.setattr(app, "PrincipalCache", partial(PrincipalCache, ttl_seconds=600.0))
     return Overrides(routes=ROUTES, limits=GENEROUS, clock=clock)
 
 
@@ -200,3 +204,45 @@ async def test_no_more_questions_are_remembered_than_the_bound(api: Api, monkeyp
         await _repeat(api, path, key)
     assert await _is_repeated(api, "/total", key)
     assert not await _is_repeated(api, entity, key)
+
+
+async def test_an_answer_that_has_not_changed_is_not_fetched_again(api: Api, servers: Servers) -> None:
+    """Redis says that it is the same, and need not have it any more; once the rows change it is asked for them."""
+    tenant, key = await api.shelf.open_store()
+    book = a_book("Emma")
+    await api.shelf.project(tenant, [book], state(position=7, rows=1))
+    await api.shelf.write_through(tenant, state(position=7, rows=1), [book])
+    await api.shelf.set_head(tenant, 7)
+    await api.reaches_redis(key)
+    paths = (f"/books/{book.book_id}", "/total", "/books?limit=1")
+    for path in paths:
+        await _repeat(api, path, key)
+        await _repeat(api, path, key)
+    before = [await api.get(path, key) for path in paths]
+    async with Redis.from_url(servers.redis_url) as redis:
+        for kind in ("row", "response"):
+            await redis.delete(*[name async for name in redis.scan_iter(f"*:{kind}:*")])
+
+    routed = Reads.routed
+    after = [await api.get(path, key) for path in paths]
+    assert Reads.routed == routed
+    assert [one.content for one in after] == [one.content for one in before]
+    assert [_told(one) for one in after] == [_told(one) for one in before]
+
+    await api.shelf.write_through(tenant, state(position=9, rows=1, revision=7))
+    moved = [(await api.get(path, key)).json() for path in paths]
+    assert Reads.routed == routed
+    assert [one["meta"]["position"] for one in moved] == [9, 9, 9]
+    assert [one["data"] for one in moved] == [one.json()["data"] for one in before]
+
+
+async def test_no_more_bytes_are_kept_than_the_bound(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer not asked for longest goes first, with its question."""
+    key, entity = await _open(api)
+    await _repeat(api, "/total", key)
+    monkeypatch.setattr(repeating, "MAX_BYTES_KEPT", 2 * len((await api.get("/total", key)).content))
+    await _repeat(api, "/books?limit=3", key)
+    await api.get("/books?limit=3", key)
+    assert not await _is_repeated(api, "/total", key)
+    await _repeat(api, entity, key)
+    assert await _is_repeated(api, entity, key)
