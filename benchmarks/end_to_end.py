@@ -31,6 +31,8 @@ _EDITIONS = 200
 _BODIES = 50
 _SAMPLED = 3
 """Every third order is watched: watching all would measure the watching."""
+_SUMS_SAMPLED = 31
+"""And after so many, of ten stores in turn, it is watched how long sums take that show many orders at a time."""
 _SECONDS = 10.0
 _UP_TO_DATE_SECONDS = 120.0
 _CONNECTIONS = 32
@@ -47,6 +49,13 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     floor: bool
 
 
+class Latencies(msgspec.Struct, frozen=True, kw_only=True):
+    """From commit to visible, in seconds: of orders, and of the sums they are in."""
+
+    orders: list[float]
+    sums: list[float]
+
+
 class _Placed(msgspec.Struct, frozen=True, kw_only=True):
     id: str
 
@@ -61,15 +70,17 @@ def measure(site: Site, _generator: LoadGenerator, cores: Cores, effort: Effort)
     for turn in range(effort.rounds):
         for run in (_shelfwise, _floor):
             key, latencies = run(site, cores, effort, turn)
-            p50, p99 = percentile(latencies, 0.5) * 1000, percentile(latencies, 0.99) * 1000
-            values.setdefault(f"{key}.p50", []).append(p50)
-            values.setdefault(f"{key}.p99", []).append(p99)
-            note(f"{key}: {len(latencies)} orders watched, p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+            for what, found in ((key, latencies.orders), (f"{key}.sums", latencies.sums)):
+                if found:
+                    p50, p99 = percentile(found, 0.5) * 1000, percentile(found, 0.99) * 1000
+                    values.setdefault(f"{what}.p50", []).append(p50)
+                    values.setdefault(f"{what}.p99", []).append(p99)
+                    note(f"{what}: {len(found)} watched, p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     text = f"commit to visible at {RATE_PER_SECOND} orders/s"
     return [Row(key=key, unit="ms", values=tuple(found), note=text) for key, found in values.items()]
 
 
-def _shelfwise(site: Site, cores: Cores, effort: Effort, turn: int) -> tuple[str, list[float]]:
+def _shelfwise(site: Site, cores: Cores, effort: Effort, turn: int) -> tuple[str, Latencies]:
     place = site.place("e2e", redis_database=7)
     stores = asyncio.run(write_stores(place.write_admin_url, place.secret_key, [0] * _STORES, editions=_EDITIONS))
     with ExitStack() as stack:
@@ -87,7 +98,7 @@ def _shelfwise(site: Site, cores: Cores, effort: Effort, turn: int) -> tuple[str
         return path.key, asyncio.run(_watch(path, stores, seconds=_SECONDS * effort.scale, turn=turn))
 
 
-def _floor(site: Site, cores: Cores, effort: Effort, turn: int) -> tuple[str, list[float]]:
+def _floor(site: Site, cores: Cores, effort: Effort, turn: int) -> tuple[str, Latencies]:
     place = site.place("e2e_floor", redis_database=8)
     stores = asyncio.run(write_stores(place.write_admin_url, place.secret_key, [0] * _STORES, editions=_EDITIONS))
     asyncio.run(_execute(place, AUDIT_TABLE + TABLES))
@@ -109,7 +120,7 @@ def _floor(site: Site, cores: Cores, effort: Effort, turn: int) -> tuple[str, li
         return path.key, asyncio.run(_watch(path, stores, seconds=_SECONDS * effort.scale, turn=turn))
 
 
-async def _watch(path: Path, stores: Sequence[BenchStore], *, seconds: float, turn: int) -> list[float]:
+async def _watch(path: Path, stores: Sequence[BenchStore], *, seconds: float, turn: int) -> Latencies:
     """Place orders at the rate, whatever the answers take, and watch every third until it is visible."""
     bodies = [order_bodies(store, _BODIES) for store in stores]
     await watched_orders(path, stores, bodies, count=RATE_PER_SECOND, label=f"warm-{turn}")
@@ -125,9 +136,9 @@ async def watched_orders(
     label: str,
     rate_per_second: int = RATE_PER_SECOND,
     sampled: int = _SAMPLED,
-) -> list[float]:
-    """Place so many orders at the rate; from commit to visible, in seconds, of one in so many as are `sampled`."""
-    latencies: list[float] = []
+) -> Latencies:
+    """Place so many orders at the rate, and see when they are shown: one in so many as are `sampled`, and few sums."""
+    latencies = Latencies(orders=[], sums=[])
     async with WireClient(path.write_port, _CONNECTIONS) as write, WireClient(path.read_port, _CONNECTIONS) as read:
 
         async def one(number: int) -> None:
@@ -137,8 +148,11 @@ async def watched_orders(
             order_id, position = await _place(path, write, store, body, key=f"{label}-{number}")
             committed = time.perf_counter()
             if number % sampled == 0:
-                await _see(path, read, store, order_id, position=position)
-                latencies.append(time.perf_counter() - committed)
+                await _see(path, read, store, f"orders/{order_id}", position=position)
+                latencies.orders.append(time.perf_counter() - committed)
+            elif number % _SUMS_SAMPLED == 1 and not path.floor:
+                await _see(path, read, store, "sales?by=day", position=position)
+                latencies.sums.append(time.perf_counter() - committed)
 
         started = time.perf_counter()
         async with asyncio.TaskGroup() as group:
@@ -166,20 +180,20 @@ async def _place(path: Path, write: WireClient, store: BenchStore, body: bytes, 
     return msgspec.json.decode(answer, type=_Envelope).data.id, fields["shelfwise-position"]
 
 
-async def _see(path: Path, read: WireClient, store: BenchStore, order_id: str, *, position: str) -> None:
+async def _see(path: Path, read: WireClient, store: BenchStore, what: str, *, position: str) -> None:
     if path.floor:
-        await read.ask("GET", f"/orders/{order_id}", {})
+        await read.ask("GET", f"/{what}", {})
         return
     headers = store.authorization | {"ShelfWise-Min-Position": position, "Prefer": "wait=5"}
     for _ in range(_TRIES - 1):
         try:
-            await read.ask("GET", f"/api/v1/orders/{order_id}", headers)
+            await read.ask("GET", f"/api/v1/{what}", headers)
         except AnswerFailed as error:
             if error.status != HTTPStatus.SERVICE_UNAVAILABLE:
                 raise
         else:
             return
-    await read.ask("GET", f"/api/v1/orders/{order_id}", headers)
+    await read.ask("GET", f"/api/v1/{what}", headers)
 
 
 async def _execute(place: Place, statements: str) -> None:

@@ -89,13 +89,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     async def watch(self, label: str, *, seconds: float) -> list[float]:
         """From commit to visible, of every order the fifty place meanwhile."""
         note(f"{label}: {seconds:.0f} s")
-        latencies = await watched_orders(
+        watched = await watched_orders(
             self.path, self.stores, [order_bodies(store, _BODIES) for store in self.stores],
             count=round(seconds * RATE_PER_SECOND), label=label, rate_per_second=RATE_PER_SECOND, sampled=1,
         )  # fmt: skip
-        p50, p99, worst = (percentile(latencies, share) * 1_000 for share in (0.5, 0.99, 1.0))
+        p50, p99, worst = (percentile(watched.orders, share) * 1_000 for share in (0.5, 0.99, 1.0))
         note(f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, at most {worst:.1f} ms")
-        return latencies
+        return watched.orders
 
     async def catch_up(self) -> None:
         """Return once nothing is left to be projected or rebuilt, and the servers have tidied up."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from projections.fold import AnyRecorded, Projection, Sums
+from projections.fold import AnyRecorded, Pace, Projection, Sums
 from projections.revenue import REVENUE_EVENTS, RevenueEvent, effect_of
 from read_side.best_sellers.view import VIEW, BestSellerRow, Span
 from shared_kernel.events.orders import OrderedLine
@@ -77,6 +77,7 @@ PROJECTION = Projection(
     handles=REVENUE_EVENTS,
     touches=_touches,
     evolve=_evolve,
+    pace=Pace.GATHERED,
     sums=Sums(
         added=("units", "net_minor", "ranked_units"),
         latest=("title",),

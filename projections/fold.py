@@ -1,6 +1,7 @@
 """What a projection's author writes: which rows an event touches, and how a row changes. No I/O, no clock, no state."""
 
 from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -30,6 +31,15 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     latest: tuple[str, ...] = ()
 
 
+class Pace(Enum):
+    """How soon a view shows an event where many come."""
+
+    PROMPT = "prompt"
+    """In the next round: what a client asks for after its own command, and what decisions or other views go by."""
+    GATHERED = "gathered"
+    """With the events of some hundred milliseconds, at once where it is quiet: sums, whose rows many events share."""
+
+
 class Projection(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
     """A pure fold of the log into one view.
 
@@ -40,6 +50,7 @@ class Projection(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
             order of a thousand lines is not scanned once per row. A key may occur more than once.
         evolve: from the row (None: there is none) and the part to the row after it (None: delete it).
         sums: of a fold whose rows are sums, which live batches then add to; None where a row must be known to change.
+        pace: how soon it is folded where many events come.
     """
 
     view: View[RowT]
@@ -47,3 +58,4 @@ class Projection(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
     touches: Callable[[AnyRecorded], Iterable[tuple[Key, Part]]]
     evolve: Callable[[RowT | None, Part, AnyRecorded], RowT | None]
     sums: Sums | None = None
+    pace: Pace = Pace.PROMPT

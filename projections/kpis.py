@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import cast
 
-from projections.fold import AnyRecorded, Projection, Sums
+from projections.fold import AnyRecorded, Pace, Projection, Sums
 from projections.revenue import REVENUE_EVENTS, RevenueEvent, effect_of
 from read_side.kpis.view import VIEW, KpiDayRow
 from shared_kernel.events.orders import GoodsReturned, OrderCancelled
@@ -55,6 +55,7 @@ PROJECTION = Projection(
     handles=REVENUE_EVENTS,
     touches=_touches,
     evolve=_evolve,
+    pace=Pace.GATHERED,
     sums=Sums(
         added=(
             "orders",

@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 
-from projections.fold import AnyRecorded, Projection, Sums
+from projections.fold import AnyRecorded, Pace, Projection, Sums
 from projections.revenue import REVENUE_EVENTS, Effect, RevenueEvent, effect_of
 from read_side.sales.view import VIEW, Dimension, Grain, SalesRow
 from shared_kernel.events.orders import OrderedLine
@@ -129,6 +129,7 @@ PROJECTION = Projection(
     handles=REVENUE_EVENTS,
     touches=_touches,
     evolve=_evolve,
+    pace=Pace.GATHERED,
     sums=Sums(
         added=("orders", "units", "returned_units", "net_minor", "tax_minor", "discount_minor", "cost_minor"),
         latest=("label",),

@@ -9,7 +9,7 @@ from typing import TypeAlias, assert_never, cast, get_args
 
 import msgspec
 
-from projections.fold import AnyRecorded, Projection
+from projections.fold import AnyRecorded, Pace, Projection
 from read_side.store_counts.view import STORE, VIEW, StoreCountsRow
 from shared_kernel.events.catalog import EditionCreated, EditionDiscontinued
 from shared_kernel.events.inventory import LocationOpened
@@ -101,4 +101,5 @@ PROJECTION = Projection(
     handles=frozenset(get_args(_Counted)),
     touches=_touches,
     evolve=_evolve,
+    pace=Pace.GATHERED,
 )

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from projections.fold import Projection
+from projections.fold import Pace, Projection
 from projections.runtime.codec import ViewCodec, table_spec
 from shared_kernel.database.pool import Connection
 
@@ -53,6 +53,7 @@ class Catalog:
 
     def __init__(self, projections: Sequence[AnyProjection]) -> None:
         self.subjects = tuple(Subject(projection=one, codec=ViewCodec(one.view, one.sums)) for one in projections)
+        self.gathered = frozenset(one.view.name for one in projections if one.pace is Pace.GATHERED)
         self._by_name = {subject.name: subject for subject in self.subjects}
         if len(self._by_name) != len(self.subjects):
             message = "two projections of one release share a name"

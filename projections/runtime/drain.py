@@ -152,7 +152,7 @@ class ShardDrain:
         await self._careful_rounds.look([self._shard])
         chosen = self._careful_rounds.choose([self._shard])
         progressed = False
-        for group in (chosen.together, *([turn] for turn in chosen.alone)):
+        for group in (chosen.together, chosen.gathered, *([turn] for turn in chosen.alone)):
             if group:
                 progressed = await self._careful_rounds.take({self._shard.number: self._shard}, group) or progressed
         return progressed

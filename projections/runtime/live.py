@@ -1,7 +1,8 @@
 """All the shards a worker holds, drained together: one round after the other, at once when there is news.
 
 Those a little behind share a transaction, so that a round costs its round trips once, whatever the number of stores;
-while one round is under way the next one's events gather. Backlogs go beside, each in a lane of its own.
+while one round is under way the next one's events gather. Backlogs go beside, each in a lane of its own, and so do the
+projections that show many events at a time, all together: no round waits for them.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ _LANES = 2
 """Backlogs under way at once: while PostgreSQL works for one, the other is folded; more would only queue."""
 _LANES_BESIDE_OTHERS = 1
 """And while others have news, that one rests after each batch."""
+_GATHER_SECONDS = 0.1
+"""From one gathering to the next: as long as sums may be older than what they are sums of."""
 _REST_SECONDS = 0.5
 """How long a tenant whose batch failed lets the others go first."""
 _STOP_SECONDS = 1.0
@@ -50,6 +53,9 @@ class LiveRounds:
         self._swept_at = 0.0
         self._wake = asyncio.Event()
         self._lanes: set[asyncio.Task[None]] = set()
+        self._gathering: asyncio.Task[None] | None = None
+        self._gathers_at = 0.0
+        self._is_late = False
         self._progress = asyncio.Condition()
         self._begun = self._completed = 0
         self._is_stopping = False
@@ -82,7 +88,7 @@ class LiveRounds:
         finally:
             self._is_stopping = True
             self._wake.set()
-            under_way = {rounds, *self._lanes}
+            under_way = {rounds, *self._lanes, *([self._gathering] if self._gathering else [])}
             try:
                 await asyncio.wait(under_way, timeout=_STOP_SECONDS)
             finally:
@@ -139,9 +145,13 @@ class LiveRounds:
             return False
         shards = self._standing_ready()
         lanes = _LANES_BESIDE_OTHERS if self._rounds.gives_way() else _LANES
-        chosen = self._rounds.choose(shards.values(), backlogs=lanes - len(self._lanes))
+        gathers = self._gathering is None and time.monotonic() >= self._gathers_at
+        chosen = self._rounds.choose(shards.values(), backlogs=lanes - len(self._lanes), gathers=gathers)
         for turn in chosen.alone:
             self._start_lane(shards, turn)
+        self._is_late = chosen.is_late
+        if chosen.gathered:
+            self._start_gathering(shards, chosen.gathered)
         if chosen.together:
             await self._take(shards, chosen.together)
         self._completed = self._begun
@@ -183,6 +193,21 @@ class LiveRounds:
             task = asyncio.current_task()
             assert task is not None
             self._lanes.discard(task)
+            self._wake.set()
+
+    def _start_gathering(self, shards: dict[int, Shard], turns: Sequence[Turn]) -> None:
+        for turn in turns:
+            shards[shard_of(turn.tenant_id)].tenants.take_in_hand(turn)
+        # What there was no room for goes on at once: it has waited already.
+        self._gathers_at = 0.0 if self._is_late else time.monotonic() + _GATHER_SECONDS
+        self._gathering = asyncio.create_task(self._gather(shards, turns), name="gathering")
+
+    async def _gather(self, shards: dict[int, Shard], turns: Sequence[Turn]) -> None:
+        try:
+            await self._take(shards, turns)
+            await self._tell()
+        finally:
+            self._gathering = None
             self._wake.set()
 
     async def _take(self, shards: dict[int, Shard], turns: Sequence[Turn], *, is_alone: bool = False) -> None:
@@ -231,8 +256,11 @@ class LiveRounds:
             self._progress.notify_all()
 
     async def _wait(self) -> None:
+        until = self._swept_at + SWEEP_SECONDS
+        if self._is_late and self._gathering is None:
+            until = min(until, self._gathers_at)
         try:
-            async with asyncio.timeout(max(0.0, self._swept_at + SWEEP_SECONDS - time.monotonic())):
+            async with asyncio.timeout(max(0.0, until - time.monotonic())):
                 await self._wake.wait()
         except TimeoutError:
             return

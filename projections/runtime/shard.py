@@ -39,7 +39,7 @@ class Shard:
     def __init__(self, parts: DrainParts, lease: Lease) -> None:
         self.lease = lease
         self.heads: dict[UUID, int] = {}
-        self.tenants = ShardTenants()
+        self.tenants = ShardTenants(parts.catalog.gathered)
         self.cache = TenantCache(redis=parts.redis, pool=parts.read_pool, lease=lease)
         self.is_lost = False
         self.needs_care = False

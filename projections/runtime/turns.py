@@ -2,13 +2,14 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
 
 from projections.runtime.checkpoints import Checkpoint, CheckpointId
+from projections.runtime.levels import Level, Levels, levels_of
 from shared_kernel.log.reader import Want
 
 TENANTS_TOGETHER = 32
@@ -16,6 +17,7 @@ EVENTS_TOGETHER = 2_000
 """What one transaction takes of all its tenants, so that it stays below half a second or so."""
 
 _PAST_ALL = 2**63
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,33 +32,33 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
         return self.want.tenant_id
 
 
-Level: TypeAlias = tuple[int, tuple[Checkpoint, ...]]
-"""A position, and the checkpoints that are there."""
-
-
 class _Tenant:
     """A tenant's checkpoints; which of them are in front is worked out once per change, not once per round."""
 
     def __init__(self) -> None:
         self.checkpoints: dict[CheckpointId, Checkpoint] = {}
-        self.levels: list[Level] = []
+        self.levels = Levels()
 
     @property
     def lowest(self) -> int:
         """The position of what is folded along and furthest behind; past all where nothing is."""
-        return self.levels[0][0] if self.levels else _PAST_ALL
+        return self.levels.whole[0][0] if self.levels.whole else _PAST_ALL
 
-    def sort(self, blocked: set[CheckpointId]) -> None:
-        """Group what is folded along (neither paused nor blocked) by position, the lowest first."""
+    def sort(self, blocked: set[CheckpointId], gathered: Collection[str]) -> None:
+        """Group what is folded along (neither paused nor blocked) by pace and position."""
         folded = [one for one in self.checkpoints.values() if one.is_folded_along and one.id not in blocked]
-        positions = sorted({one.position for one in folded})
-        self.levels = [(at, tuple(one for one in folded if one.position == at)) for at in positions]
+        self.levels = levels_of(folded, gathered)
 
 
 class ShardTenants:
-    """What a drain knows of its shard's tenants while its lease lasts."""
+    """What a drain knows of its shard's tenants while its lease lasts.
 
-    def __init__(self) -> None:
+    Args:
+        gathered: the names of the projections that show many events at a time.
+    """
+
+    def __init__(self, gathered: Collection[str] = ()) -> None:
+        self._gathered = gathered
         self._tenants: dict[UUID, _Tenant] = {}
         self._order: deque[UUID] = deque()
         self._blocked: set[CheckpointId] = set()
@@ -87,7 +89,7 @@ class ShardTenants:
                 self._order.append(tenant_id)
             tenant = self._tenants[tenant_id] = _Tenant()
             tenant.checkpoints = {one.id: one for one in its}
-            tenant.sort(self._blocked)
+            tenant.sort(self._blocked, self._gathered)
 
     def move(self, checkpoints: Iterable[Checkpoint]) -> list[UUID]:
         """These checkpoints are there now; the tenants of which more is parked than before must be loaded again."""
@@ -102,7 +104,7 @@ class ShardTenants:
             tenant.checkpoints[one.id] = one
             moved.add(one.tenant_id)
         for tenant_id in moved:
-            self._tenants[tenant_id].sort(self._blocked)
+            self._tenants[tenant_id].sort(self._blocked, self._gathered)
         return list(parked)
 
     def forget(self, tenants: Iterable[UUID]) -> None:
@@ -171,8 +173,8 @@ class ShardTenants:
 class Round:
     """Who is served in a round: those a little behind together, a backlog, and a projection that catches up.
 
-    A projection behind the others of its tenant, because it is new or was parked, has turns of its own: it must not
-    hold them back.
+    A projection behind the others of its tenant and pace, because it is new or was parked, has turns of its own: it
+    must not hold them back. Of a backlog, all go on together, whatever their pace.
 
     Args:
         budget: of events, for one tenant.
@@ -182,8 +184,9 @@ class Round:
 
     Attributes:
         together: who share a transaction.
+        gathered: whose gathered projections share another.
         alone: who have one of their own.
-        served: whose turns these are.
+        served: whose turns together or alone these are.
         backlogged: which tenants were further behind than the budget, and by how many events, in hand or not.
         waiting: by how many events whoever has transactions of its own for it is behind: these tenants, and those of
             which a projection is behind the others.
@@ -191,48 +194,104 @@ class Round:
 
     def __init__(self, *, budget: int, backlogs: int, alone: int | None = None) -> None:
         self.together: list[Turn] = []
+        self.gathered: list[Turn] = []
         self.alone: list[Turn] = []
         self.served: set[UUID] = set()
         self.backlogged: dict[UUID, int] = {}
         self.waiting: dict[UUID, int] = {}
+        self._late: list[tuple[UUID, Level, int]] = []
+        self._done = 0
         self._budget = budget
         self._alone = budget if alone is None else alone
         self._room = EVENTS_TOGETHER
         self._backlogs_left = self._behind_left = max(0, backlogs)
 
-    def offer(self, tenant_id: UUID, levels: Sequence[Level], head: int, *, is_free: Callable[[Level], bool]) -> None:
+    def offer(self, tenant_id: UUID, levels: Levels, head: int, *, is_free: Callable[[Level], bool]) -> None:
         """Take what there is room for.
 
         Args:
-            levels: the tenant's checkpoints by position, the lowest first.
+            levels: where the tenant's checkpoints are.
             head: how far its log goes.
             is_free: whether no batch of a level is under way.
         """
-        if levels and head - levels[-1][0] >= self._budget:
-            self.backlogged[tenant_id] = head - levels[-1][0]
-        if tenant_id in self.backlogged or len(levels) > 1:
-            self.waiting[tenant_id] = head - levels[0][0]
-        if levels and levels[-1][0] < head and is_free(levels[-1]):
-            self._offer_front(tenant_id, levels[-1], head)
-        if len(levels) > 1 and self._behind_left and is_free(levels[0]):
-            self._behind_left -= 1
-            at, last = levels[0]
-            self.alone.append(self._turn(tenant_id, last, at, limit=self._alone, until=levels[1][0]))
+        if not levels.whole:
+            return
+        furthest = levels.whole[-1][0]
+        if head - furthest >= self._budget:
+            self.backlogged[tenant_id] = head - furthest
+            behind = self._offer_backlog(tenant_id, levels, is_free)
+        else:
+            behind = self._offer_fronts(tenant_id, levels, head, is_free)
+        if behind or tenant_id in self.backlogged:
+            self.waiting[tenant_id] = head - levels.whole[0][0]
+        for level, until in behind:
+            if self._behind_left and is_free(level):
+                self._behind_left -= 1
+                self._serve(self.alone, self._turn(tenant_id, level, limit=self._alone, until=until))
 
-    def _offer_front(self, tenant_id: UUID, level: Level, head: int) -> None:
-        at, front = level
-        lag = head - at
-        if lag >= self._budget:
-            if self._backlogs_left:
-                self._backlogs_left -= 1
-                self.alone.append(self._turn(tenant_id, front, at, limit=self._alone))
-        elif len(self.together) < TENANTS_TOGETHER and lag <= self._room:
+    @property
+    def late_events(self) -> int:
+        """How many events gathered projections have to fold, those of which no batch is under way."""
+        return sum(head - at for _, (at, _), head in self._late)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether gathered projections are left that have events to fold, and no turn for all of these."""
+        return self._done < len(self._late)
+
+    def gather(self, *, events: int) -> None:
+        """Have gathered projections take part, those that show the oldest first, with so many events in all."""
+        for tenant_id, level, head in sorted(self._late, key=lambda late: late[1][1][0].as_of or _NEVER):
+            if events <= 0 or len(self.gathered) == TENANTS_TOGETHER:
+                break
+            self.gathered.append(self._turn(tenant_id, level, limit=min(events, self._budget)))
+            events -= head - level[0]
+            self._done += events >= 0
+
+    def _offer_backlog(
+        self, tenant_id: UUID, levels: Levels, is_free: Callable[[Level], bool]
+    ) -> list[tuple[Level, int]]:
+        """A turn for the furthest; which are behind it, and up to where they have turns of their own."""
+        front, until = levels.whole[-1], None
+        low, high = levels.fronts[0], levels.fronts[-1]
+        if low < high < low + self._budget:  # one pace is a little ahead, and waits so that its events are read once
+            front, until = next(level for level in levels.whole if level[0] == low), high
+        if self._backlogs_left and is_free(front):
+            self._backlogs_left -= 1
+            self._serve(self.alone, self._turn(tenant_id, front, limit=self._alone, until=until))
+        lowest = levels.whole[0]
+        return [(lowest, levels.whole[1][0])] if lowest is not front else []
+
+    def _offer_fronts(
+        self, tenant_id: UUID, levels: Levels, head: int, is_free: Callable[[Level], bool]
+    ) -> list[tuple[Level, int]]:
+        """A turn for the furthest of each pace; which are behind, and up to where they have turns of their own."""
+        behind: list[tuple[Level, int]] = []
+        for its in (levels.prompt, levels.gathered):
+            if not its:
+                continue
+            front = its[-1]
+            if head - front[0] >= self._budget:
+                behind.append((front, levels.whole[-1][0]))
+            elif front[0] < head and is_free(front):
+                if its is levels.gathered:
+                    self._late.append((tenant_id, front, head))
+                else:
+                    self._offer_together(tenant_id, front, head)
+            if len(its) > 1:
+                behind.append((its[0], its[1][0]))
+        return behind
+
+    def _offer_together(self, tenant_id: UUID, front: Level, head: int) -> None:
+        lag = head - front[0]
+        if len(self.together) < TENANTS_TOGETHER and lag <= self._room:
             self._room -= lag
-            self.together.append(self._turn(tenant_id, front, at, limit=self._budget))
+            self._serve(self.together, self._turn(tenant_id, front, limit=self._budget))
 
-    def _turn(
-        self, tenant_id: UUID, checkpoints: tuple[Checkpoint, ...], after: int, *, limit: int, until: int | None = None
-    ) -> Turn:
-        self.served.add(tenant_id)
-        want = Want(tenant_id=tenant_id, after=after, limit=limit, until=until)
-        return Turn(checkpoints=checkpoints, want=want)
+    def _serve(self, group: list[Turn], turn: Turn) -> None:
+        self.served.add(turn.tenant_id)
+        group.append(turn)
+
+    def _turn(self, tenant_id: UUID, level: Level, *, limit: int, until: int | None = None) -> Turn:
+        after, checkpoints = level
+        return Turn(checkpoints=checkpoints, want=Want(tenant_id=tenant_id, after=after, limit=limit, until=until))

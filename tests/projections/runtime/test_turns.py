@@ -1,11 +1,12 @@
 """Whose turn it is: nobody waits for another's backlog."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
 
 from projections.runtime.checkpoints import Checkpoint
-from projections.runtime.turns import EVENTS_TOGETHER, TENANTS_TOGETHER, Round, ShardTenants
+from projections.runtime.turns import EVENTS_TOGETHER, TENANTS_TOGETHER, Round, ShardTenants, Turn
 
 BUDGET = 100
 
@@ -31,8 +32,8 @@ def choose(known: ShardTenants, *positions: int) -> Round:
 
 
 def tenants(*checkpoints: Checkpoint) -> ShardTenants:
-    """A shard that knows these."""
-    known = ShardTenants()
+    """A shard that knows these; what is called sums shows many events at a time."""
+    known = ShardTenants(gathered={"sums"})
     known.put(checkpoints, blocked=[])
     return known
 
@@ -104,3 +105,72 @@ def test_what_is_in_hand_or_rests_has_no_turn() -> None:
     known.put_down(first)
     known.rest(second.tenant_id, seconds=60)
     assert [turn.tenant_id for turn in choose(known, 5, 5).together] == [first.tenant_id]
+
+
+def gather(known: ShardTenants, *positions: int, events: int = BUDGET) -> Round:
+    """The same, and it is also the turn of sums."""
+    chosen = choose(known, *positions)
+    chosen.gather(events=events)
+    return chosen
+
+
+def test_sums_have_turns_of_their_own() -> None:
+    """Where they are a little behind, none waits for the other, and nobody counts that as a backlog."""
+    known = tenants(checkpoint(0, 20), checkpoint(0, 5, name="sums"))
+    without = choose(known, 23)
+    assert (names(without.together), without.gathered, without.is_late) == ([["orders"]], [], True)
+    chosen = gather(known, 23)
+    assert (names(chosen.together), names(chosen.gathered), chosen.is_late) == ([["orders"]], [["sums"]], False)
+    assert [turn.want.after for turn in (*chosen.together, *chosen.gathered)] == [20, 5]
+    assert (chosen.alone, chosen.backlogged, chosen.waiting) == ([], {}, {})
+    assert known.is_behind(heads(20))
+
+
+def test_sums_that_show_the_oldest_have_room_first() -> None:
+    """A busy store's sums do not take the turn of those that waited longer, and what there was no room for is late."""
+    old, new = (datetime(2026, 11, 20, hour, tzinfo=UTC) for hour in (1, 2))
+    known = tenants(
+        msgspec.structs.replace(checkpoint(0, 0, name="sums"), as_of=new),
+        msgspec.structs.replace(checkpoint(1, 5, name="sums"), as_of=old),
+    )
+    chosen = gather(known, 90, 10, events=5)
+    assert ([turn.tenant_id.int for turn in chosen.gathered], chosen.is_late) == ([1], True)
+    chosen = gather(known, 90, 10, events=20)
+    assert ([turn.want.limit for turn in chosen.gathered], chosen.is_late) == ([20, 15], True)
+    assert not gather(known, 90, 10, events=95).is_late
+
+
+def test_a_backlog_is_read_once_for_all_paces() -> None:
+    """Those a little ahead wait until the others are there; then all go on in one transaction."""
+    known = tenants(checkpoint(0, 20), checkpoint(0, 5, name="sums"))
+    chosen = gather(known, 5_000)
+    (turn,) = chosen.alone
+    assert ([one.name for one in turn.checkpoints], turn.want.after, turn.want.until) == (["sums"], 5, 20)
+    known.move([checkpoint(0, 20, name="sums")])
+    chosen = gather(known, 5_000)
+    (turn,) = chosen.alone
+    assert ([one.name for one in turn.checkpoints], turn.want.until) == (["orders", "sums"], None)
+    assert (chosen.together, chosen.gathered, chosen.waiting) == ([], [], {UUID(int=0): 4_980})
+
+
+def test_sums_far_behind_catch_up_beside_the_rest() -> None:
+    """As any projection far behind: in turns of their own, which go up to where the others are."""
+    known = tenants(checkpoint(0, 500), checkpoint(0, 5, name="sums"))
+    chosen = gather(known, 503)
+    (turn,) = chosen.alone
+    assert (names(chosen.together), chosen.gathered) == ([["orders"]], [])
+    assert ([one.name for one in turn.checkpoints], turn.want.after, turn.want.until) == (["sums"], 5, 500)
+    assert chosen.waiting == {UUID(int=0): 498}
+
+
+def test_a_sum_behind_the_others_holds_none_of_them_back() -> None:
+    """One that was just rebuilt is ahead of the others, or one was parked: each pace has its own front."""
+    known = tenants(checkpoint(0, 20, name="sums"), msgspec.structs.replace(checkpoint(0, 8, name="sums"), build=2))
+    chosen = gather(known, 23)
+    assert [turn.want.after for turn in chosen.gathered] == [20]
+    assert [(turn.want.after, turn.want.until) for turn in chosen.alone] == [(8, 20)]
+
+
+def names(turns: list[Turn]) -> list[list[str]]:
+    """Whose turns these are."""
+    return [[one.name for one in turn.checkpoints] for turn in turns]
