@@ -214,7 +214,7 @@ def _loops(settings: ProjectorSettings, parts: ProjectorParts) -> list[Coroutine
         parts.keeper.run(),
         parts.live.run(),
         parts.drains.statistics.run(),
-        listen(settings.redis_url, parts.keeper.wake),
+        listen(settings.redis_url, parts.keeper.wake, hear=parts.live.hear),
         run_jobs(settings.redis_url, parts.keeper.wake),
         run_requests(parts.drains, parts.keeper),
         run_freezing(parts.drains.read_pool, parts.drains.catalog, parts.drains.news),

@@ -20,6 +20,7 @@ from shared_kernel.redis.heads import raise_heads
 from shared_kernel.redis.keys import DOORBELL_CHANNEL
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.redis.replies import pack_shared
+from shared_kernel.subscription.hints import hint
 
 DRAIN_SHARD_JOB = "drain_shard"
 ARQ_QUEUE = "sw:arq:shards"
@@ -77,16 +78,15 @@ class RedisDoorbell:
     async def _spread(self) -> None:
         while self._pending:
             news, self._pending = self._pending, {}
-            shards = {shard_of(tenant_id) for tenant_id in news}
-            self._note_due(shards)
+            self._note_due({shard_of(tenant_id) for tenant_id in news})
             try:
-                await self._hint(news, shards)
+                await self._hint(news)
             except (RedisUnavailable, RedisReplyError) as error:
                 log.debug("doorbell_not_heard", tenants=len(news), reason=type(error).__name__)
 
-    async def _hint(self, news: Mapping[UUID, int], shards: Iterable[int]) -> None:
+    async def _hint(self, news: Mapping[UUID, int]) -> None:
         """All of it leaves at once: whoever is woken may find the head of before, and asks the log if it matters."""
-        waking = (self._redis.send(pack_shared(("PUBLISH", DOORBELL_CHANNEL, f"{shard}"))) for shard in shards)
+        waking = (self._redis.send(pack_shared(("PUBLISH", DOORBELL_CHANNEL, hint(*one)))) for one in news.items())
         await asyncio.gather(*waking, raise_heads(self._redis, news))
 
     def _note_due(self, shards: Iterable[int]) -> None:

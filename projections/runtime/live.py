@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import structlog
 
@@ -75,6 +76,14 @@ class LiveRounds:
         """A shard has news: do not wait for the sweep."""
         self._with_news.add(number)
         self._wake.set()
+
+    def hear(self, tenant_id: UUID, position: int) -> bool:
+        """A tenant's log goes so far: nobody need be asked, if there is a shard here that knows the tenant."""
+        shard = self._shards.get(shard_of(tenant_id))
+        if shard is None or not shard.hear(tenant_id, position):
+            return False
+        self._wake.set()
+        return True
 
     def gives_way(self) -> bool:
         """Whether what can wait leaves time to tenants that have news."""

@@ -73,6 +73,8 @@ class Rounds:
 
     async def look(self, shards: Sequence[Shard]) -> None:
         """See how far the logs of these shards' tenants go."""
+        for shard in shards:
+            shard.begin_look()
         async with lent(self._parts.log_pool) as connection:
             found = await heads(connection, [shard.number for shard in shards])
         by_shard: dict[int, dict[UUID, int]] = defaultdict(dict)

@@ -39,6 +39,7 @@ class Shard:
     def __init__(self, parts: DrainParts, lease: Lease) -> None:
         self.lease = lease
         self.heads: dict[UUID, int] = {}
+        self._heard: dict[UUID, int] = {}
         self.tenants = ShardTenants(parts.catalog.gathered)
         self.cache = TenantCache(redis=parts.redis, pool=parts.read_pool, lease=lease)
         self.is_lost = False
@@ -61,6 +62,19 @@ class Shard:
         """Whether nothing is left to fold, as far as the heads have been seen."""
         return self._has_looked and not self.tenants.is_behind(self.heads)
 
+    def hear(self, tenant_id: UUID, position: int) -> bool:
+        """A tenant's log is said to go so far; False where the tenant must be loaded, and nothing is taken on trust."""
+        is_doubtful = tenant_id in self._doubtful or self._news_heard != self._parts.news.count
+        if is_doubtful or self.tenants.unknown([tenant_id]):
+            return False
+        for known in (self.heads, self._heard):
+            known[tenant_id] = max(position, known.get(tenant_id, 0))
+        return True
+
+    def begin_look(self) -> None:
+        """The log is asked from here on; what was heard before is found there, or was not true."""
+        self._heard = {}
+
     def note_heads(self, heads: Mapping[UUID, int]) -> list[UUID]:
         """How far logs go; whom to load: those not seen before, and of those that operators may have changed the next.
 
@@ -72,6 +86,8 @@ class Shard:
             self._doubtful.update(self.tenants.ids())
         self._has_looked = True
         self.heads.update(heads)
+        for tenant_id, position in self._heard.items():
+            self.heads[tenant_id] = max(position, self.heads.get(tenant_id, 0))
         return self.tenants.unknown(self.heads) + (self._next_doubtful() if self._doubtful else [])
 
     @property

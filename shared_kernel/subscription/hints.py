@@ -1,16 +1,55 @@
 """Hearing the write side's hints: a subscription that comes back by itself for as long as the worker lives."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+from uuid import UUID
 
+from shared_kernel.log.partitions import shard_of
 from shared_kernel.redis.keys import DOORBELL_CHANNEL
 from shared_kernel.redis.listening import Listener
 
+Wake: TypeAlias = Callable[[int], object]
+Hear: TypeAlias = Callable[[UUID, int], bool]
 
-async def listen(redis_url: str, wake: Callable[[int], object]) -> None:
-    """Call `wake` with each shard that has news, until cancelled. Hints missed while away are the sweep's to find."""
 
-    def hear(message: bytes) -> None:
-        if message.isdigit():
-            wake(int(message))
+def hint(tenant_id: UUID, position: int) -> str:
+    """What is published where a tenant's log has grown: up to where."""
+    return f"{tenant_id.hex} {position}"
 
-    await Listener.from_url(redis_url, {DOORBELL_CHANNEL: hear}, client_name="doorbell").run()
+
+async def listen(redis_url: str, wake: Wake, *, hear: Hear | None = None) -> None:
+    """Pass on who has news, until cancelled. Hints missed while away are the sweep's to find.
+
+    Args:
+        redis_url: where the doorbell rings.
+        wake: called with the shard.
+        hear: called before it with the tenant and how far its log goes; where it says True, nobody need be woken.
+    """
+    pass_it_on = partial(pass_on, wake=wake, hear=hear)
+    await Listener.from_url(redis_url, {DOORBELL_CHANNEL: pass_it_on}, client_name="doorbell").run()
+
+
+def pass_on(message: bytes, *, wake: Wake, hear: Hear | None) -> None:
+    """Tell what was published to those of `listen`."""
+    news = _read(message)
+    if isinstance(news, int):
+        wake(news)
+    elif news is not None:
+        tenant_id, position = news
+        if hear is None or not hear(tenant_id, position):
+            wake(shard_of(tenant_id))
+
+
+def _read(message: bytes) -> tuple[UUID, int] | int | None:
+    """A hint; or only a shard, as a release before this one says it. Anything else is nobody's."""
+    match message.split():
+        case [shard] if shard.isdigit():
+            return int(shard)
+        case [tenant, position] if position.isdigit():
+            try:
+                return UUID(hex=tenant.decode()), int(position)
+            except ValueError:
+                return None
+        case _:
+            return None

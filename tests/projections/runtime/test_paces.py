@@ -131,11 +131,15 @@ async def test_sums_are_gathered_beyond_what_fits_one_batch(
     """What a batch has no room for goes on at once, and not when the next turn is due."""
     monkeypatch.setattr("projections.runtime.rounds._GATHERED_BESIDE_OTHERS", 2)
     monkeypatch.setattr("projections.runtime.rounds._OTHERS_SECONDS", _AN_HOUR)
-    monkeypatch.setattr("projections.runtime.live._GATHER_SECONDS", _AN_HOUR)
-    for _ in range(5):
-        await store.order()
-    async with rounds(servers, monkeypatch):
-        await eventually(store.positions, lambda found: found == {"tally": 5, "sums": 5})
+    monkeypatch.setattr("projections.runtime.live._GATHER_SECONDS", 0.0)
+    await store.order()
+    async with rounds(servers, monkeypatch) as (live, shard):
+        await eventually(store.positions, {"tally": 1, "sums": 1}.__eq__)  # from here on there is somebody with news
+        monkeypatch.setattr("projections.runtime.live._GATHER_SECONDS", _AN_HOUR)
+        for _ in range(5):
+            await store.order()
+        live.wake(shard)
+        await eventually(store.positions, {"tally": 6, "sums": 6}.__eq__)
 
 
 @pytest.mark.parametrize("commits", [1, 2])

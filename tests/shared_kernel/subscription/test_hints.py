@@ -1,0 +1,41 @@
+"""What a hint says is understood, also as another release says it; what is none wakes nobody."""
+
+from uuid import UUID
+
+import pytest
+
+from shared_kernel.log.partitions import shard_of
+from shared_kernel.subscription.hints import hint, pass_on
+
+STORE = UUID(int=(7 << 100) + 5)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_who_knows_the_tenant_is_told_and_nobody_else_is_woken(*, is_known: bool) -> None:
+    """Where the one who hears has no use for it, or there is none, the shard is woken."""
+    heard: list[tuple[UUID, int]] = []
+    woken: list[int] = []
+
+    def hear(tenant_id: UUID, position: int) -> bool:
+        heard.append((tenant_id, position))
+        return is_known
+
+    pass_on(hint(STORE, 4711).encode(), wake=woken.append, hear=hear)
+    assert (heard, woken) == ([(STORE, 4711)], [] if is_known else [shard_of(STORE)])
+    pass_on(hint(STORE, 4712).encode(), wake=woken.append, hear=None)
+    assert woken[-1] == shard_of(STORE)
+
+
+def test_a_shard_alone_is_woken() -> None:
+    """As releases before this one ring."""
+    woken: list[int] = []
+    pass_on(b"11", wake=woken.append, hear=None)
+    assert woken == [11]
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"1 2 3", b"zz 5", b"ab -1", b"\xff\xfe 7"])
+def test_what_is_no_hint_wakes_nobody(data: bytes) -> None:
+    """Whatever somebody publishes on the channel."""
+    woken: list[int] = []
+    pass_on(data, wake=woken.append, hear=None)
+    assert woken == []
