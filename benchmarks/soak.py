@@ -6,6 +6,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from benchmarks import machine
 from benchmarks.bodies import order_bodies
@@ -25,8 +28,9 @@ MOST_MB_AN_HOUR = 5.0
 """A slope below what sampling and allocation noise alone make over an hour."""
 _STORES = 10
 _ORDERS_PER_SECOND = 20
-_READS_PER_ORDER = 5
 _SAMPLE_SECONDS = 5.0
+_LONG_AGO = datetime(2010, 1, 1, tzinfo=UTC)
+_DAYS = 3_000
 _SETTLING_SHARE = 0.25
 """Of the time: pools, caches and code pages fill up first."""
 _READS = (
@@ -36,6 +40,15 @@ _READS = (
     "/api/v1/best-sellers?window=30d",
     "/api/v1/editions?q=book",
 )
+
+
+class _Placed(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+
+
+class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    data: _Placed
+
 
 Samples = Mapping[str, list[tuple[float, float]]]
 
@@ -97,9 +110,22 @@ async def _load(ports: tuple[int, int], stores: Sequence[BenchStore], *, seconds
             store = stores[number % _STORES]
             key = {"Idempotency-Key": f"soak-{number}"}
             body = bodies[number % _STORES][number // _STORES % 50]
-            await write.ask("POST", "/api/v1/orders", store.authorization | key, body)
-            for turn in range(_READS_PER_ORDER):
-                await read.ask("GET", _READS[turn], store.authorization)
+            fields, answer = await write.ask("POST", "/api/v1/orders", store.authorization | key, body)
+            order = msgspec.json.decode(answer, type=_Envelope).data
+            waiting = {"ShelfWise-Min-Position": fields["shelfwise-position"], "Prefer": "wait=10"}
+            await read.ask("GET", f"/api/v1/orders/{order.id}", store.authorization | waiting)
+            for path in (*_READS, *_never_asked_before(number)):
+                await read.ask("GET", path, store.authorization)
+
+
+def _never_asked_before(number: int) -> tuple[str, ...]:
+    """Questions of which each is a new one: whatever remembers questions fills up, and must then forget."""
+    moment = _LONG_AGO + timedelta(seconds=number)
+    day = _LONG_AGO + timedelta(days=number % _DAYS)
+    return (
+        f"/api/v1/orders?placed_at%5Bgte%5D={moment:%Y-%m-%dT%H:%M:%S}Z",
+        f"/api/v1/sales?by=day&from={day:%Y-%m-%d}&to={day + timedelta(days=1 + number // _DAYS):%Y-%m-%d}",
+    )
 
 
 def _rows(name: str, points: Sequence[tuple[float, float]]) -> list[Row]:
