@@ -178,7 +178,7 @@ def create_gateway(settings: GatewaySettings) -> Gateway:
     )
     draining = Draining()
     return Gateway(
-        read_app=create_read_app(read_settings),
+        read_app=create_read_app(read_settings, draining=draining),
         write_app=create_write_app(write_settings),
         operations_app=create_operations_app(operations_settings, draining=draining),
         draining=draining,

@@ -1,52 +1,54 @@
 """The query API: `read_side.app:app`. Its whole object graph is in this file."""
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from typing import Any, Final
 
 import msgspec
 from litestar import Litestar, Router
 from litestar.di import Provide
-from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from read_side.contract import contract_routes
+from read_side.live.streams import LiveStreams
 from read_side.principal.queries import authenticate
+from read_side.query_execution.admitting import Admitting
 from read_side.query_execution.cache import QueryCache
 from read_side.query_execution.heads import Heads
 from read_side.query_execution.queries import Queries
 from read_side.query_execution.repeating import Repeats, ShortWay
 from read_side.query_execution.single_flight import Flight, SingleFlight
 from read_side.query_execution.table import told_as_unavailable
-from read_side.query_execution.waking import DEFAULT_MAX_WAITERS, DEFAULT_PAUSES, Pauses, WaitingRoom
+from read_side.query_execution.waking import WaitingRoom
 from read_side.readiness import ViewsBuilt
-from read_side.routes import ROUTES
+from read_side.settings import Overrides, ReadApiSettings
 from read_side.store_origins.queries import is_known_origin
 from read_side.views import VIEWS
 from shared_kernel.access.principals import Principal, PrincipalCache
 from shared_kernel.access.revocations import Revocations
 from shared_kernel.background import beside
-from shared_kernel.clock import Clock, system_clock
+from shared_kernel.clock import Clock
 from shared_kernel.database.pool import IN_INDEX_ORDER, OpeningPool, Pool, PoolSettings, build_pool
 from shared_kernel.http.app_factory import Application, build_app
-from shared_kernel.http.authentication import Authentication
+from shared_kernel.http.authentication import Authenticate, Authentication
 from shared_kernel.http.cors import IsKnownOrigin
 from shared_kernel.http.deployable import Running, limits_of, networks
 from shared_kernel.http.door import DoorSettings
-from shared_kernel.http.health import Check, Detail, Health
+from shared_kernel.http.health import Check, Detail, Draining, Health
 from shared_kernel.monitor.exporting import WatchCollector
 from shared_kernel.monitor.looking import Version
 from shared_kernel.monitor.watching import Watch
-from shared_kernel.observability.logging import LogFormat, configure_logging
+from shared_kernel.observability.logging import configure_logging
 from shared_kernel.observability.metrics import Metrics
-from shared_kernel.process import keep_for_good
-from shared_kernel.rate_limits.limiter import LocalShare
-from shared_kernel.rate_limits.settings import RateLimitSettings
+from shared_kernel.process import hearing_of_its_end, keep_for_good
+from shared_kernel.rate_limits.limiter import LocalShare, RateLimiter
 from shared_kernel.redis.keys import SHOWN_CHANNEL
 from shared_kernel.redis.listening import Listener
 from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.settings import read_settings
+
+__all__ = ["API_PATH", "Overrides", "ReadApiSettings", "create_app"]
 
 API_PATH: Final = "/api/v1"
 _READ_POOL_SIZE: Final = 7
@@ -58,45 +60,6 @@ _HEAD_POOL_SIZE: Final = 2
 _WATCH_POOL_SIZE: Final = 1
 """Of its own, on either database: it must see when requests have taken every other connection."""
 
-_DEFAULT_LIMITS: Final = RateLimitSettings()
-
-
-class ReadApiSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the query API reads from `SHELFWISE_*`.
-
-    Attributes:
-        read_database_url: logs in as `shelfwise_read_api`.
-        redis_url: of the cache, the limits and the messages.
-        secret_key: that API keys are hashed with.
-        write_database_url: logs in as `shelfwise_read_api` too, which may ask there where a log ends and nothing else;
-            without it `lag_events` is known only while the doorbell rings.
-        processes: among which the limits are shared out while Redis is away.
-        trusted_proxies: networks in CIDR form, separated by commas, whose `X-Forwarded-For` is believed.
-        tenant_per_minute, key_per_minute, address_per_minute: units of the limits.
-    """
-
-    read_database_url: str
-    redis_url: str
-    secret_key: str
-    write_database_url: str | None = None
-    processes: int = 1
-    trusted_proxies: str = ""
-    tenant_per_minute: int = _DEFAULT_LIMITS.tenant_per_minute
-    key_per_minute: int = _DEFAULT_LIMITS.key_per_minute
-    address_per_minute: int = _DEFAULT_LIMITS.address_per_minute
-    log_level: str = "info"
-    log_format: LogFormat = "auto"
-
-
-class Overrides(msgspec.Struct, frozen=True, kw_only=True):
-    """What a test may put in the place of the real thing."""
-
-    routes: Sequence[HTTPRouteHandler] = ROUTES
-    clock: Clock = system_clock
-    limits: RateLimitSettings | None = None
-    max_waiters: int = DEFAULT_MAX_WAITERS
-    pauses: Pauses = DEFAULT_PAUSES
-
 
 class ReadApiParts(msgspec.Struct, frozen=True, kw_only=True):
     """The singletons of a running query API."""
@@ -104,6 +67,7 @@ class ReadApiParts(msgspec.Struct, frozen=True, kw_only=True):
     read_pool: Pool
     redis: MultiplexedRedis
     queries: Queries
+    streams: LiveStreams
     watch: Watch
     principals: SingleFlight[Principal | None]
     origins: SingleFlight[bool]
@@ -122,7 +86,12 @@ class _Running(Running[ReadApiParts]):
 
 @asynccontextmanager
 async def read_api_parts(
-    settings: ReadApiSettings, overrides: Overrides, revocations: Revocations
+    settings: ReadApiSettings,
+    overrides: Overrides,
+    *,
+    revocations: Revocations,
+    authentication: Authentication,
+    draining: Draining,
 ) -> AsyncIterator[ReadApiParts]:
     """Build everything, in this order, and close it in the reverse. Nothing here needs a server to be there already."""
     limits = overrides.limits or limits_of(settings)
@@ -140,16 +109,32 @@ async def read_api_parts(
         await stack.enter_async_context(beside(messages.run(), name="messages"))
         heads = Heads(head_pool, redis)
         stack.push_async_callback(heads.aclose)
-        cache = QueryCache(redis, limits, local_share=LocalShare(limits, processes=settings.processes))
+        local_share = LocalShare(limits, processes=settings.processes)
+        cache = QueryCache(redis, limits, local_share=local_share)
         queries = Queries(read_pool, cache, heads, limits, pages=page_pool, room=room, clock=overrides.clock)
         stack.push_async_callback(queries.aclose)
+        streams = LiveStreams(
+            admitting=Admitting(RateLimiter(redis, limits, local_share=local_share), limits),
+            states=queries.states,
+            room=room,
+            authentication=authentication,
+            draining=draining,
+            settings=overrides.live,
+        )
+        stack.push_async_callback(streams.aclose)
         principals: SingleFlight[Principal | None] = SingleFlight()
         stack.push_async_callback(principals.aclose)
         origins: SingleFlight[bool] = SingleFlight()
         stack.push_async_callback(origins.aclose)
         watch = await _watch(settings, redis, stack)
         yield ReadApiParts(
-            read_pool=read_pool, redis=redis, queries=queries, watch=watch, principals=principals, origins=origins
+            read_pool=read_pool,
+            redis=redis,
+            queries=queries,
+            streams=streams,
+            watch=watch,
+            principals=principals,
+            origins=origins,
         )
 
 
@@ -176,28 +161,30 @@ async def _watch(settings: ReadApiSettings, redis: MultiplexedRedis, stack: Asyn
     return watch
 
 
-def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) -> Application:
-    """The application; it opens nothing before its lifespan begins."""
+def create_app(
+    settings: ReadApiSettings,
+    overrides: Overrides | None = None,
+    *,
+    draining: Draining | None = None,
+    hears_signals: bool = False,
+) -> Application:
+    """The application; it opens nothing before its lifespan begins.
+
+    Args:
+        settings: of this deployable.
+        overrides: a test's.
+        draining: of a process that says itself when it is about to end.
+        hears_signals: whether SIGTERM says so, where nobody else does.
+    """
     overrides = overrides or Overrides()
+    draining = draining or Draining()
     running = _Running()
-    cache = PrincipalCache()
-    revocations = Revocations(cache)
-
-    async def principal_of_key(key_hash: str) -> Principal | None:
-        if revocations.is_revoked(key_hash):
-            return None
-        parts = running.parts
-
-        async def look_up(_flight: Flight) -> Principal | None:
-            with told_as_unavailable():
-                return await authenticate(parts.read_pool, key_hash, overrides.clock())
-
-        principal = await parts.principals.join(key_hash, look_up)
-        # The message may have come while the database, which does not know yet, was asked.
-        return None if revocations.is_revoked(key_hash) else principal
-
+    revocations = Revocations(cache := PrincipalCache())
     authentication = Authentication(
-        authenticate=principal_of_key, cache=cache, secret_key=settings.secret_key, clock=overrides.clock
+        authenticate=_look_up(running, revocations, overrides.clock),
+        cache=cache,
+        secret_key=settings.secret_key,
+        clock=overrides.clock,
     )
 
     def short_way(app: ASGIApp) -> ASGIApp:
@@ -206,10 +193,17 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
     async def queries() -> Any:  # noqa: ANN401 - Litestar compares the annotation with the handlers' own
         return running.parts.queries
 
+    async def streams() -> Any:  # noqa: ANN401 - as above
+        return running.parts.streams
+
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        async with running.opened(read_api_parts(settings, overrides, revocations)):
-            yield
+        parts = read_api_parts(
+            settings, overrides, revocations=revocations, authentication=authentication, draining=draining
+        )
+        with hearing_of_its_end(draining.begin) if hears_signals else nullcontext():
+            async with running.opened(parts):
+                yield
 
     metrics = Metrics()
     metrics.registry.register(WatchCollector(lambda: running.watch))
@@ -221,13 +215,30 @@ def create_app(settings: ReadApiSettings, overrides: Overrides | None = None) ->
             trusted_proxies=networks(settings.trusted_proxies),
         ),
         metrics=metrics,
-        health=_health(running),
+        health=_health(running, draining),
         authentication=authentication,
-        dependencies={"queries": Provide(queries), "clock": overrides.clock},
+        dependencies={"queries": Provide(queries), "streams": Provide(streams), "clock": overrides.clock},
         lifespan=[lifespan],
         is_known_origin=_origins_of(running),
         short_way=short_way,
     )
+
+
+def _look_up(running: _Running, revocations: Revocations, clock: Clock) -> Authenticate:
+    async def principal_of_key(key_hash: str) -> Principal | None:
+        if revocations.is_revoked(key_hash):
+            return None
+        parts = running.parts
+
+        async def look_up(_flight: Flight) -> Principal | None:
+            with told_as_unavailable():
+                return await authenticate(parts.read_pool, key_hash, clock())
+
+        principal = await parts.principals.join(key_hash, look_up)
+        # The message may have come while the database, which does not know yet, was asked.
+        return None if revocations.is_revoked(key_hash) else principal
+
+    return principal_of_key
 
 
 def _origins_of(running: _Running) -> IsKnownOrigin:
@@ -243,7 +254,7 @@ def _origins_of(running: _Running) -> IsKnownOrigin:
     return is_known
 
 
-def _health(running: _Running) -> Health:
+def _health(running: _Running, draining: Draining) -> Health:
     async def database() -> None:
         await running.parts.read_pool.fetchval("SELECT 1")
 
@@ -262,6 +273,7 @@ def _health(running: _Running) -> Health:
         [Check(name="read_database_or_redis", run=database_or_redis), Check(name="views_built", run=views_built.check)],
         startup=[Check(name="read_database", run=database)],
         details=details,
+        draining=draining,
     )
 
 
@@ -276,7 +288,7 @@ def __getattr__(name: str) -> Application:
     if name == "app":
         settings = read_settings(ReadApiSettings, os.environ)
         configure_logging(level=settings.log_level, log_format=settings.log_format)
-        built = create_app(settings)
+        built = create_app(settings, hears_signals=True)
         keep_for_good()
         globals()["app"] = built
         return built

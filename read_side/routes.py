@@ -10,6 +10,7 @@ from read_side.edition_catalogue import endpoints as edition_catalogue
 from read_side.fulfilments import endpoints as fulfilments
 from read_side.holds import endpoints as holds
 from read_side.kpis import endpoints as kpis
+from read_side.live import endpoints as live
 from read_side.locations import endpoints as locations
 from read_side.order_detail import endpoints as order_detail
 from read_side.order_list import endpoints as order_list
@@ -42,4 +43,5 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     *webhooks.ROUTES,
     *webhook_deliveries.ROUTES,
     *snapshots.ROUTES,
+    *live.ROUTES,
 )

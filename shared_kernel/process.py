@@ -1,10 +1,14 @@
 """What a process of ours asks of the kernel, and of Python: to end with its parent, and not to be looked through."""
 
+import asyncio
 import ctypes
 import gc
 import os
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -39,6 +43,35 @@ def die_with_parent(*, parent_pid: int, death_signal: signal.Signals = signal.SI
         raise OSError(code, os.strerror(code))
     if os.getppid() != parent_pid:
         os.kill(os.getpid(), death_signal)
+
+
+@contextmanager
+def hearing_of_its_end(call: Callable[[], object]) -> Iterator[None]:
+    """Have something called in the running loop as soon as this process is told to end, beside what its server does.
+
+    A server lets what is open finish before it ends the application's lifetime, and what is open may be a stream. The
+    loop dispatches a signal by its number, whatever Python's own handler is: that one is free for us. Only the main
+    thread can take it; in another, nothing is heard and nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = signal.getsignal(signal.SIGTERM)
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(call)
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGTERM, hear)
+    signal.siginterrupt(signal.SIGTERM, False)  # noqa: FBT003 - as asyncio does for the handlers of its own
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is hear:
+            signal.signal(signal.SIGTERM, before)
+            signal.siginterrupt(signal.SIGTERM, False)  # noqa: FBT003 - as above
 
 
 def keep_for_good() -> None:

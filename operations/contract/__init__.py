@@ -70,7 +70,7 @@ def build_contract() -> bytes:
         [Router(API_PATH, route_handlers=[*QUERIES])],
         title=_TITLE,
         version=_VERSION,
-        dependency_names=("queries", "clock"),
+        dependency_names=("queries", "streams", "clock"),
         errors_of_parameters=_ERRORS_OF_QUERIES,
     )
     document = merge_documents(commands, queries)

@@ -20,6 +20,11 @@ _DIGEST_BYTES: Final = 20
 _GZIP: Final = b"gzip"
 
 
+def place_of(tenant_id: UUID, view: View[Any]) -> str:  # Any: as below
+    """What a view of a tenant is remembered by."""
+    return f"{tenant_id.hex} {view.label}"
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A query, resolved.
 
@@ -59,7 +64,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def place(self) -> str:
         """The view of the tenant, by which it is remembered what was shown."""
-        return f"{self.tenant_id.hex} {self.view.label}"
+        return place_of(self.tenant_id, self.view)
 
     @property
     def stored_under(self) -> bytes:

@@ -1,7 +1,9 @@
 """All that Redis says about a query, in one round trip: limits, state, head, and the row or the stored answer."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias, cast
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -19,6 +21,7 @@ from shared_kernel.redis.multiplexed import MultiplexedRedis
 from shared_kernel.redis.replies import Argument
 from shared_kernel.redis.scripts import Script
 from shared_kernel.redis.state import INCARNATION_FIELD, ProjectionState, decode_state
+from shared_kernel.views import View
 
 REDIS_FAILURES: Final = (RedisUnavailable, RedisReplyError)
 """Reads go on without Redis, whatever is wrong with it."""
@@ -94,6 +97,13 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     answer: Answer | None = None
 
 
+class ShownStates(msgspec.Struct, frozen=True, kw_only=True):
+    """Up to where several views of one store are shown, by label; `head` as in a look."""
+
+    states: dict[str, ProjectionState]
+    head: int | None
+
+
 class QueryCache:
     """Redis as the queries of one process see it; whatever happens to Redis, a look is had."""
 
@@ -140,6 +150,29 @@ class QueryCache:
     async def look_again(self, asked: Asked) -> Look:
         """A look at a query that has been charged already."""
         return await self.look(asked, cost=0)
+
+    async def states(self, tenant_id: UUID, views: Sequence[View[Any]]) -> ShownStates | None:
+        """The states of several views now, and the log's head; None where Redis cannot be trusted with one of them."""
+        keys = TenantKeys(tenant_id)
+        labels = [view.label for view in views]
+        try:
+            known, head = await self._redis.pipeline(
+                [("HMGET", keys.state_key(), INCARNATION_FIELD, *labels), ("GET", keys.head_key())]
+            )
+        except REDIS_FAILURES as error:
+            _note_failure(error)
+            return None
+        if isinstance(known, RedisReplyError) or isinstance(head, RedisReplyError):
+            return None
+        incarnation, *texts = cast("list[bytes | None]", known)
+        states = {
+            label: state
+            for label, text in zip(labels, texts, strict=True)
+            if text is not None and (state := _legible_state(text)) is not None
+        }
+        if incarnation is None or len(states) < len(set(labels)):
+            return None
+        return ShownStates(states=states, head=None if head is None else _legible_head(cast("bytes", head)))
 
     def store(self, asked: Asked, state: ProjectionState, answer: Answer) -> None:
         """Keep an answer for whoever asks next, beside the current request; losing it costs a look at the table."""

@@ -1,5 +1,6 @@
 """The parameters of a query in the OpenAPI document, from the very structs that they are parsed with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +33,11 @@ def operation_class(
         documented = struct_parameters(parameters)
     if as_of:
         documented = [*documented, _AS_OF]
+    return operation_with(documented)
+
+
+def operation_with(documented: Sequence[Parameter]) -> type[Operation]:
+    """An operation that has these parameters beside those Litestar finds by itself."""
 
     @dataclass
     class QueryOperation(Operation):

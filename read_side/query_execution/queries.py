@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response
 
+from read_side.query_execution.admitting import admitted_fields
 from read_side.query_execution.answers import AnyFetch, Fetch, OneStatementFetch, QueryT
 from read_side.query_execution.asking import Asked, query_digest
 from read_side.query_execution.cache import Look, QueryCache
@@ -27,18 +28,18 @@ from read_side.query_execution.repeating import LOOK_KEY, Repeats
 from read_side.query_execution.requests import QueryRequest, field_of, mentions, principal_of
 from read_side.query_execution.shown import Shown
 from read_side.query_execution.single_flight import Flight, SingleFlight
+from read_side.query_execution.states import States
 from read_side.query_execution.table import Reading, read_page, read_progress, read_state, read_table
 from read_side.query_execution.telling import Found, has_already, response_of
 from read_side.query_execution.waiting import Waiting
 from read_side.query_execution.waking import Place, WaitingRoom
 from shared_kernel.clock import Clock, system_clock
 from shared_kernel.database.pool import Pool
-from shared_kernel.errors import FieldError, RateLimitedError, ShelfWiseError
+from shared_kernel.errors import FieldError, ShelfWiseError
 from shared_kernel.http.content_codings import codings_taken
 from shared_kernel.http.problems import problem_response
 from shared_kernel.http.request_headers import if_none_match, minimum_position, wait_seconds
 from shared_kernel.http.routes import declaration_of
-from shared_kernel.rate_limits.headers import headers as limit_headers
 from shared_kernel.rate_limits.headers import policy_value
 from shared_kernel.rate_limits.settings import RateLimitSettings
 from shared_kernel.redis.state import ProjectionState
@@ -70,6 +71,7 @@ class Queries:
         self._limit_policy = policy_value(limits)
         self._shown = Shown()
         self.repeats = Repeats(cache=cache, shown=self._shown, clock=clock, limit_policy=self._limit_policy)
+        self.states = States(pool=pool, cache=cache, heads=heads, shown=self._shown)
         self._readings: SingleFlight[Reading] = SingleFlight()
         self._states: SingleFlight[ProjectionState] = SingleFlight()
         self._room = room
@@ -128,6 +130,7 @@ class Queries:
         """End what is under way."""
         await self._readings.aclose()
         await self._states.aclose()
+        await self.states.aclose()
         await self._connections.aclose()
         await self._cache.aclose()
 
@@ -136,15 +139,8 @@ class Queries:
     ) -> Response[Any]:
         with self._room.place(asked) as place:
             look = _look_had(request, asked) or await self._cache.look(asked, cost=asked.cost)
-            fields = limit_headers(self._limit_policy, look.admission)
-            if asked.codings is not None:
-                fields["Vary"] = "Accept-Encoding"
-            if not look.admission.allowed:
-                raise RateLimitedError(
-                    "Too many requests; see RateLimit.",
-                    retry_after_seconds=look.admission.retry_after_seconds,
-                    fields=fields,
-                )
+            beside = {} if asked.codings is None else {"Vary": "Accept-Encoding"}
+            fields = admitted_fields(self._limit_policy, look.admission, beside)
             try:
                 found = await self._find(place, look, query, fetch)
             except ShelfWiseError as error:

@@ -1,8 +1,8 @@
 """PostgreSQL's side of a query: state, rows and parked keys in one snapshot."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -19,7 +19,7 @@ from shared_kernel.database.outages import OUTAGES, is_lost_connection
 from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import BEGIN_SNAPSHOT, DatabaseUnavailableError, transaction
 from shared_kernel.redis.state import NOTHING_PROJECTED, ProjectionState
-from shared_kernel.views import WHOLE_TENANT
+from shared_kernel.views import WHOLE_TENANT, View
 
 STATE: Final = """
 SELECT c.build, c.revision, c.position, c.as_of, c.parked, c.rows
@@ -29,6 +29,14 @@ WHERE b.tenant_id = $1 AND b.name = $2 AND b.version = $3
 """
 # A store whose rows are in another release's table is not an empty store.
 _OTHER_VERSION: Final = "SELECT EXISTS (SELECT FROM read.active_build WHERE (tenant_id, name) = ($1, $2))"
+_STATE_COLUMNS: Final = ("build", "revision", "position", "as_of", "parked", "rows")
+# Every version of a name: a store that has another one only is not an empty store.
+_STATES: Final = """
+SELECT b.name, b.version, c.build, c.revision, c.position, c.as_of, c.parked, c.rows
+FROM read.active_build b
+JOIN projection.checkpoint c USING (tenant_id, name, version, build)
+WHERE b.tenant_id = $1 AND b.name = ANY($2::text[])
+"""
 _PARKED_FROM: Final = """
 SELECT min(first_position) FROM projection.parked_key
 WHERE tenant_id = $1 AND build = $2 AND name = $3 AND version = $4
@@ -110,6 +118,23 @@ async def read_state(pool: Pool, asked: Asked, flight: Flight) -> ProjectionStat
         return state
 
 
+async def read_states(
+    pool: Pool, tenant_id: UUID, views: Sequence[View[Any]], flight: Flight
+) -> dict[str, ProjectionState]:
+    """The states of several views in one snapshot, by label; raises as `read_table` does."""
+    async with _snapshot(pool, tenant_id) as connection:
+        records = await connection.fetch(_STATES, tenant_id, [view.name for view in views])
+        flight.open()
+    states: dict[str, ProjectionState] = {}
+    for record in records:
+        name, version, *values = record.values()
+        states[f"{name}@{version}"] = ProjectionState(**dict(zip(_STATE_COLUMNS, values, strict=True)))
+    others = {label.partition("@")[0] for label in states}
+    if any(view.label not in states and view.name in others for view in views):
+        raise _other_version()
+    return {view.label: states.get(view.label, NOTHING_PROJECTED) for view in views}
+
+
 async def read_progress(pool: Pool, tenant_id: UUID, snapshot_id: UUID) -> tuple[BuildProgress, ...]:
     """How far the views of a snapshot are; raises as `read_table` does."""
     async with _snapshot(pool, tenant_id) as connection:
@@ -147,8 +172,12 @@ async def _state(connection: Connection, asked: Asked) -> ProjectionState:
     if record is not None:
         return ProjectionState(**dict(record))
     if await connection.fetchval(_OTHER_VERSION, asked.tenant_id, asked.view.name):
-        raise ViewNotBuiltError("this release's version of the view is being built", retry_after_seconds=5)
+        raise _other_version()
     return NOTHING_PROJECTED
+
+
+def _other_version() -> ViewNotBuiltError:
+    return ViewNotBuiltError("this release's version of the view is being built", retry_after_seconds=5)
 
 
 async def _parked_from(snapshot: Snapshot, asked: Asked, answer: Answer | None) -> int | None:

@@ -1,8 +1,12 @@
 """Where readers sit who wait for a position, and how the projector's word wakes those whom it concerns."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
 from types import TracebackType
 from typing import Final, Self
+from uuid import UUID
 
 import msgspec
 
@@ -35,25 +39,14 @@ class Pauses(msgspec.Struct, frozen=True, kw_only=True):
 DEFAULT_PAUSES: Final = Pauses()
 
 
-class Place:
-    """One reader's: taken before it looks, so that what is said between the look and the waiting is not missed."""
+class Sleeper:
+    """Somebody who sleeps until woken; being woken before is not lost."""
 
-    __slots__ = ("_is_woken", "_room", "_sleep", "asked")
+    __slots__ = ("_is_woken", "_sleep")
 
-    def __init__(self, room: "WaitingRoom", asked: Asked) -> None:
-        self.asked = asked
-        self._room = room
+    def __init__(self) -> None:
         self._is_woken = False
         self._sleep: asyncio.Future[None] | None = None
-
-    def __enter__(self) -> Self:
-        self._room.seat(self)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._room.leave(self)
 
     def wake(self) -> None:
         """End the sleep, or the next one before it begins."""
@@ -75,6 +68,26 @@ class Place:
         self._is_woken = False
 
 
+class Place(Sleeper):
+    """One reader's: taken before it looks, so that what is said between the look and the waiting is not missed."""
+
+    __slots__ = ("_room", "asked")
+
+    def __init__(self, room: "WaitingRoom", asked: Asked) -> None:
+        super().__init__()
+        self.asked = asked
+        self._room = room
+
+    def __enter__(self) -> Self:
+        self._room.seat(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._room.leave(self)
+
+
 class WaitingRoom:
     """The places of this process, by the store they wait for; who does not wait takes none.
 
@@ -87,6 +100,7 @@ class WaitingRoom:
         self.max_waiters = max_waiters
         self.pauses = pauses
         self._places: dict[bytes, set[Place]] = {}
+        self._listeners: dict[bytes, set[Sleeper]] = {}
         self._hears = False
 
     @property
@@ -98,9 +112,25 @@ class WaitingRoom:
         """A place for one who is ready to wait; it is theirs for the length of a block."""
         return Place(self, asked)
 
+    @contextmanager
+    def listening(self, tenant_id: UUID) -> Iterator[Sleeper]:
+        """Somebody who is woken by all that is said of a store, for a block; whoever is seated so waits for nothing."""
+        mark, sleeper = tenant_mark(tenant_id), Sleeper()
+        listeners = self._listeners.setdefault(mark, set())
+        listeners.add(sleeper)
+        try:
+            yield sleeper
+        finally:
+            listeners.discard(sleeper)
+            if not listeners and self._listeners.get(mark) is listeners:
+                del self._listeners[mark]
+
     def hear(self, message: bytes) -> None:
-        """Wake those who wait for what is said to be shown, and nobody else."""
-        places = self._places.get(tenant_of(message))
+        """Wake those who wait for what is said to be shown, those who listen to its store, and nobody else."""
+        mark = tenant_of(message)
+        for sleeper in self._listeners.get(mark, ()):
+            sleeper.wake()
+        places = self._places.get(mark)
         if places is None:
             return
         try:
@@ -144,6 +174,5 @@ class WaitingRoom:
                 del self._places[mark]
 
     def _wake_all(self) -> None:
-        for places in self._places.values():
-            for place in places:
-                place.wake()
+        for sleeper in chain(*self._places.values(), *self._listeners.values()):
+            sleeper.wake()

@@ -15,8 +15,8 @@ EXPOSED: Final = (
     "X-Request-Id"
 )
 _ALLOWED_HEADERS: Final = (
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, ShelfWise-Dry-Run, "
-    "ShelfWise-Min-Position, X-Request-Id, traceparent"
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, "
+    "ShelfWise-Dry-Run, ShelfWise-Min-Position, X-Request-Id, traceparent"
 )
 _ALLOWED_METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _MAX_AGE_SECONDS: Final = 600

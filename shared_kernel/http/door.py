@@ -74,7 +74,9 @@ class Door:
         self._max_concurrent_requests = settings.max_concurrent_requests
         self._access_log = settings.access_log
         self._in_flight = 0
+        self._streaming = 0
         metrics.in_flight.set_function(lambda: self._in_flight)
+        metrics.streaming.set_function(lambda: self._streaming)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the lifespan on, refuse websockets by not answering, and answer requests."""
@@ -82,16 +84,24 @@ class Door:
             await self._app(scope, receive, send)
             ACCESS_LOG.flush()
             return
-        exchange = Exchange(scope, send)
+        exchange = Exchange(scope, send, on_stream=self._let_stream)
         token, log_token = request_variable.set(exchange.context), log_context.set(exchange.context)
         self._in_flight += 1
         try:
             await self._answer(exchange, receive)
         finally:
-            self._in_flight -= 1
+            if exchange.opened_after_seconds is None:
+                self._in_flight -= 1
+            else:
+                self._streaming -= 1
             self._account(exchange)
             request_variable.reset(token)
             log_context.reset(log_token)
+
+    def _let_stream(self) -> None:
+        """What streams hardly works: it leaves its place to a request, and its route bounds how many there are."""
+        self._in_flight -= 1
+        self._streaming += 1
 
     async def _answer(self, exchange: Exchange, receive: Receive) -> None:
         try:
@@ -141,10 +151,13 @@ class Door:
             raise OverloadedError(message)
 
     def _account(self, exchange: Exchange) -> None:
-        duration_seconds = exchange.duration_seconds
+        duration_seconds, opened_after_seconds = exchange.duration_seconds, exchange.opened_after_seconds
         status = exchange.status or CLIENT_GONE_STATUS
         self._metrics.observe_request(
-            route=exchange.route, method=exchange.method, status=status, duration_seconds=duration_seconds
+            route=exchange.route,
+            method=exchange.method,
+            status=status,
+            duration_seconds=duration_seconds if opened_after_seconds is None else opened_after_seconds,
         )
         if self._access_log:
             principal = exchange.context.principal

@@ -1,6 +1,7 @@
 """One request and its answer, as the outer door sees them go by."""
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from litestar.types import HTTPResponseStartEvent, HTTPScope, HTTPSendMessage, Message, Send
@@ -13,6 +14,8 @@ CLIENT_GONE_STATUS: Final = 499
 """No answer was started; what nginx logs for it."""
 EXCHANGE_KEY: Final = "shelfwise.exchange"
 """Where those behind the outer door find the exchange in the scope."""
+EVENT_STREAM: Final = "text/event-stream"
+_EVENTS: Final = EVENT_STREAM.encode()
 _LISTS: Final = frozenset({b"accept", b"accept-encoding", b"if-none-match", b"x-forwarded-for"})
 
 
@@ -35,14 +38,33 @@ class RequestHeaders:
         return name in self._fields
 
 
+def _nothing() -> None:
+    """What follows where nobody wants to know."""
+
+
 class Exchange:
     """Adds to the answer what every answer has, and remembers what is logged and counted of it."""
 
-    __slots__ = ("_send", "_started_at", "context", "headers", "method", "position", "scope", "status")
+    __slots__ = (
+        "_on_stream",
+        "_send",
+        "_started_at",
+        "context",
+        "headers",
+        "method",
+        "opened_after_seconds",
+        "position",
+        "scope",
+        "status",
+    )
 
-    def __init__(self, scope: HTTPScope, send: Send) -> None:
+    def __init__(self, scope: HTTPScope, send: Send, *, on_stream: Callable[[], None] = _nothing) -> None:
+        """Begin; `on_stream` is called once where the answer turns out to be a stream of events."""
         self._started_at = time.perf_counter()
         self._send = send
+        self._on_stream = on_stream
+        self.opened_after_seconds: float | None = None
+        """When the stream began, where the answer is one: it may last for as long as its client likes."""
         self.headers = RequestHeaders(scope)
         self.context = RequestContext(self.headers.get(b"x-request-id"), self.headers.get(b"traceparent"))
         self.method: str = scope["method"]
@@ -91,6 +113,9 @@ class Exchange:
                 self.position = int(value)
             elif name == b"allow":
                 headers[index] = (name, _with_head(value))
+            elif name == b"content-type" and value.startswith(_EVENTS):
+                self.opened_after_seconds = self.duration_seconds
+                self._on_stream()
         return {"type": "http.response.start", "status": self.status, "headers": self._with_own(headers)}
 
     def _with_own(self, headers: RawHeaders) -> RawHeaders:

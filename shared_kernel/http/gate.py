@@ -14,7 +14,8 @@ from shared_kernel.http.routes import Declaration, declaration_of, is_generated_
 from shared_kernel.tenancy import acting_for
 
 _JSON_RANGES: Final = (b"application/json", b"application/*", b"*/*")
-"""The most specific first."""
+_EVENT_RANGES: Final = (b"text/event-stream", b"text/*", b"*/*")
+"""The most specific first, here and above."""
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -65,8 +66,9 @@ class Gate:
             elif name == b"accept":
                 accept = value if accept is None else accept + b"," + value
         principal = await self._authentication.principal(authorization)
-        if accept and not declaration.streams and not _accepts_json(accept):
-            message = "Everything here is application/json; say so in Accept, or leave it out."
+        if accept and not _accepts_any(accept, _EVENT_RANGES if declaration.streams else _JSON_RANGES):
+            kind = "This is text/event-stream" if declaration.streams else "Everything here is application/json"
+            message = f"{kind}; say so in Accept, or leave it out."
             raise NotAcceptableError(message)
         if principal.role not in declaration.policy.roles:
             message = f"A key with the role {principal.role.value} may not do this."
@@ -84,13 +86,13 @@ class Gate:
         await self._app(scope, receive, send)
 
 
-def _accepts_json(accept: bytes) -> bool:
-    """Whether the most specific media range of `Accept` that covers JSON is not weighted 0 (RFC 9110, 12.5.1)."""
+def _accepts_any(accept: bytes, ranges: tuple[bytes, ...]) -> bool:
+    """Whether the most specific media range of `Accept` that covers a type is not weighted 0 (RFC 9110, 12.5.1)."""
     refused: dict[bytes, bool] = {}
     for media_range in accept.lower().split(b","):
         name, *parameters = (part.strip() for part in media_range.split(b";"))
         refused[name] = any(_is_zero_weight(parameter) for parameter in parameters)
-    return next((not refused[name] for name in _JSON_RANGES if name in refused), False)
+    return next((not refused[name] for name in ranges if name in refused), False)
 
 
 def _is_zero_weight(parameter: bytes) -> bool:

@@ -72,6 +72,7 @@ class Draining:
 
     def __init__(self) -> None:
         self._is_on = False
+        self._then: list[Callable[[], object]] = []
 
     @property
     def is_on(self) -> bool:
@@ -81,6 +82,12 @@ class Draining:
     def begin(self) -> None:
         """There is no way back: the process ends."""
         self._is_on = True
+        while self._then:
+            self._then.pop()()
+
+    def then(self, call: Callable[[], object]) -> None:
+        """Have something called when it begins, once; it returns at once and raises nothing."""
+        self._then.append(call)
 
 
 class Health:

@@ -32,7 +32,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
         errors: the named errors it can answer beside those that follow from the rest of the declaration.
         max_body_bytes: past it 413.
         waits: whether `ShelfWise-Min-Position` and `Prefer: wait` are understood; None: on every GET with a key.
-        streams: whether it answers with a stream of events (`text/event-stream`), whatever `Accept` says.
+        streams: whether it answers with a stream of events (`text/event-stream`) instead of JSON.
         compresses: whether large answers are sent compressed to whoever takes that; never where there are secrets.
     """
 

@@ -29,6 +29,7 @@ class Metrics:
         )
         self.registry.register(self._duration)
         self.in_flight = self.gauge("shelfwise_http_requests_in_flight", "Requests being answered.")
+        self.streaming = self.gauge("shelfwise_http_streams_open", "Streams of events that clients are reading.")
         self.shed = self.counter("shelfwise_http_requests_shed_total", "Requests refused before routing.", "reason")
         self._answered: dict[tuple[str, str, int], Durations] = {}
 
@@ -53,7 +54,7 @@ class Metrics:
             route: the route's template, or `UNMATCHED`; never the path, which anybody can make up.
             method: what is none of HTTP's usual ones is counted as `OTHER`.
             status: its class is the label.
-            duration_seconds: to the last byte.
+            duration_seconds: to the last byte; of a stream of events, to its beginning.
         """
         key = (route, method if method in _METHODS else _OTHER_METHOD, status // _HUNDRED)
         durations = self._answered.get(key)

@@ -28,6 +28,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the read side answers it."""
         return self.method == "GET"
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether it answers with events, until it is told to end."""
+        return "text/event-stream" in self.described["responses"].get("200", {}).get("content", {})
+
     def parameters(self) -> list[dict[str, Any]]:  # Any: JSON
         """With references resolved."""
         return [resolve(entry) for entry in self.described["parameters"]]

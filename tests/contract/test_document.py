@@ -29,6 +29,7 @@ _CONTRACT_HEADERS = {
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
+    "Last-Event-ID",
     "ShelfWise-Dry-Run",
     "ShelfWise-Min-Position",
     "Prefer",
@@ -113,7 +114,20 @@ def test_an_operation_is_described(operation: Operation) -> None:
     assert described["x-cost"] >= 1
 
 
-@_EVERY
+_ENVELOPED = pytest.mark.parametrize(
+    "operation", [one for one in OPERATIONS if not one.is_stream], ids=lambda operation: operation.name
+)
+
+
+def test_one_operation_streams() -> None:
+    """Events have no envelope, and no tag: each has an id of its own."""
+    (stream,) = (operation for operation in OPERATIONS if operation.is_stream)
+    assert stream.name == "live"
+    assert set(stream.described["responses"]["200"]["content"]) == {"text/event-stream"}
+    assert {"X-Request-Id", "RateLimit"} <= set(stream.described["responses"]["200"]["headers"])
+
+
+@_ENVELOPED
 def test_an_operation_says_how_it_succeeds(operation: Operation) -> None:
     """In an envelope whose schema leads somewhere."""
     responses = operation.described["responses"]

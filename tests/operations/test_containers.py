@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from read_side.live.settings import LiveSettings
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 # YAML has no schema here: `docker compose config` knows it, where there is one.
 Service: TypeAlias = dict[str, object]
@@ -172,6 +174,18 @@ def test_the_gateway_sends_operators_to_theirs(path: str, is_operators: bool) ->
     pattern = re.search(r"location ~ (\S+) \{\n\s+proxy_pass http://operations_api;", configuration)
     assert pattern is not None
     assert bool(re.search(pattern[1], path)) is is_operators
+
+
+def test_the_gateway_holds_no_event_back() -> None:
+    """A stream is passed on as it comes, and may be silent for several heartbeats."""
+    configuration = (CHECKOUT / "deploy/gateway.conf").read_text(encoding="utf-8")
+    stream = re.search(r"location = /api/v1/live \{(.*?)\n    \}", configuration, flags=re.DOTALL)
+    assert stream is not None
+    assert "proxy_buffering off;" in stream[1]
+    assert "gzip off;" in stream[1]
+    silent = re.search(r"proxy_read_timeout (\d+)s;", stream[1])
+    assert silent is not None
+    assert int(silent[1]) >= 3 * LiveSettings().heartbeat_seconds
 
 
 def test_every_variable_is_in_the_example() -> None:

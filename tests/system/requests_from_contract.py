@@ -62,14 +62,21 @@ def asked(operation: Operation, ids: Ids, *, query: str = "") -> Asked:
         for entry in operation.parameters()
         if entry["in"] == "query" and entry.get("required")
     }
+    if operation.is_stream:
+        required["seconds"] = 0  # what stands now, and no more
     schema = operation.body_schema()
-    full = "&".join([*(f"{name}={value}" for name, value in required.items()), *([query] if query else [])])
+    written = (f"{name}={_in_query(value)}" for name, value in required.items())
+    full = "&".join([*written, *([query] if query else [])])
     return Asked(
         operation=operation,
         path=f"{path}?{full}" if full else path,
         headers=headers,
         body=None if schema is None else _example(schema, "", ids),
     )
+
+
+def _in_query(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else f"{value}"
 
 
 def ids_in_body(operation: Operation) -> set[str]:

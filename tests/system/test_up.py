@@ -7,8 +7,10 @@ import signal
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -33,6 +35,13 @@ def _ask(up: Up, path: str, *, key: str | None = None, body: object = None, **he
             return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
+
+
+@contextmanager
+def _listening(up: Up, path: str, key: str) -> Iterator[HTTPResponse]:
+    request = urllib.request.Request(up.url + path, headers={"Authorization": f"Bearer {key}"})  # noqa: S310 - as above
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - as above
+        yield response
 
 
 async def _is_ready(up: Up) -> bool:
@@ -61,7 +70,10 @@ def test_both_sides_answer_on_one_port_and_end_with_ctrl_c(servers: Servers, tmp
         assert {one["ok"] for one in shelfwise.answer("doctor")["checks"]} == {True}
         family = children_of(up.process.pid)
         assert len(family) == 5, "API, two projectors, reactions, sandbox provider"
-        assert up.end() == 0
+        with _listening(up, "/api/v1/live?views=locations", key) as stream:
+            assert stream.readline() == b"retry: 2000\n"
+            assert up.end() == 0
+            assert b'event: end\ndata: {"reason":"shutdown"}' in stream.read(), "it keeps nobody waiting"
         wait_until_gone(family)
 
 

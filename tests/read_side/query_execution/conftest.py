@@ -33,6 +33,7 @@ GENEROUS = RateLimitSettings(
 class Api(msgspec.Struct, frozen=True, kw_only=True):
     """The running application, its doors, and who projects."""
 
+    app: Application
     client: httpx.AsyncClient
     shelf: Shelf
     redis: Proxy
@@ -92,7 +93,7 @@ async def running_api(servers: Servers, shelf: Shelf, overrides: Overrides) -> A
         client = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url="http://api.test/api/v1")
         )
-        yield Api(client=client, shelf=shelf, redis=redis, read_database=read, write_database=write)
+        yield Api(app=app, client=client, shelf=shelf, redis=redis, read_database=read, write_database=write)
 
 
 @asynccontextmanager
