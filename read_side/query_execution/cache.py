@@ -35,8 +35,8 @@ _MAX_STORES: Final = 256
 
 # KEYS: state, head, the tenant's limit, the key's limit, the stored answer.
 # ARGV: cost; interval_us and burst of each limit; the incarnation's and the view's field of the state; `build|revision`
-# of the answer that the asker has, or nothing; for an entity also its row's key in three pieces, between which the
-# incarnation and the build belong (both are only known here).
+# of the answer that the asker has, or nothing; the position that the asker must see, or 0; for an entity also its row's
+# key in three pieces, between which the incarnation and the build belong (both are only known here).
 # One tenant's keys are in one slot, so the row's key may be composed. Nothing is told that may hide parked rows.
 LOOK: Final = Script(
     GCRA_LUA_FUNCTION
@@ -54,16 +54,16 @@ local incarnation, state = known[1], known[2]
 if not incarnation or not state then
   return {admitted, false, head}
 end
-local build, revision, parked = string.match(state, '^(%d+)|(%d+)|%d+|%d+|(%d+)|')
-if not build or parked ~= '0' then
+local build, revision, position, parked = string.match(state, '^(%d+)|(%d+)|(%d+)|%d+|(%d+)|')
+if not build or parked ~= '0' or tonumber(position) < tonumber(ARGV[9]) then
   return {admitted, state, head}
 end
 local stamp = build .. '|' .. revision
 if ARGV[8] == stamp then
   return {admitted, state, head, 1}
 end
-if ARGV[9] then
-  local row = redis.call('GET', ARGV[9] .. incarnation .. ARGV[10] .. build .. ARGV[11])
+if ARGV[10] then
+  local row = redis.call('GET', ARGV[10] .. incarnation .. ARGV[11] .. build .. ARGV[12])
   if row then
     return {admitted, state, head, row, false}
   end
@@ -200,7 +200,8 @@ class QueryCache:
             keys.response_key(asked.stored_under),
         )
         view = (INCARNATION_FIELD, asked.view.label)
-        return named, (cost, *self._limits, *view, known, *_row_key_pieces(keys, asked))
+        minimum = asked.minimum_position or 0
+        return named, (cost, *self._limits, *view, known, minimum, *_row_key_pieces(keys, asked))
 
     async def _store(self) -> None:
         """Keep what has been gathered since the last time, all of it in one go."""

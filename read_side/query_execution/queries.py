@@ -269,8 +269,8 @@ def _found_in_table(asked: Asked, look: Look, reading: Reading) -> Found:
 
 def _look_had(request: QueryRequest, asked: Asked) -> Look | None:
     """The look that the short way had, of this very question: it was charged then."""
-    digest, look = cast("tuple[bytes, Look | None]", request.scope.get(LOOK_KEY, (b"", None)))
-    return look if digest == asked.digest else None
+    stored_under, look = cast("tuple[bytes, Look | None]", request.scope.get(LOOK_KEY, (b"", None)))
+    return look if stored_under == asked.stored_under else None
 
 
 def _asked(

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Final, TypeAlias
+from uuid import UUID
 
 import msgspec
 
@@ -16,8 +17,8 @@ from shared_kernel.http.cors import RawHeaders
 from shared_kernel.http.envelope import PRIVATE, link_value
 from shared_kernel.redis.state import ProjectionState, decode_state
 
-QuestionKey: TypeAlias = tuple[int, str, bytes, bool]
-"""The principal in memory, path, query, and whether gzip is taken."""
+QuestionKey: TypeAlias = tuple[UUID, str, bytes, bool]
+"""The key that asks, path, query, and whether gzip is taken."""
 _HIT_PARTS: Final = 5
 """Of a reply that answers: admission, state, head, row, stored answer."""
 

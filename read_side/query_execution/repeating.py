@@ -65,7 +65,7 @@ class Repeats:
         came_at = now - timedelta(seconds=exchange.duration_seconds)
         plain = msgspec.structs.replace(asked, minimum_position=None, wait_seconds=0, if_none_match=None)
         takes_gzip = codings_taken(exchange.headers.get(b"accept-encoding")).gzip
-        key = (id(principal), scope["path"], scope["query_string"], takes_gzip)
+        key = (principal.key_id, scope["path"], scope["query_string"], takes_gzip)
         self._forget(key)
         self._questions[key] = Question(
             key=key,
@@ -80,7 +80,7 @@ class Repeats:
 
     def find(self, scope: HTTPScope, principal: Principal, *, takes_gzip: bool) -> Question | None:
         """The same question by the very principal that is in memory, on the same day; None where it is a new one."""
-        key = (id(principal), scope["path"], scope["query_string"], takes_gzip)
+        key = (principal.key_id, scope["path"], scope["query_string"], takes_gzip)
         question = self._questions.get(key)
         if question is None or question.principal is not principal:
             return None
@@ -104,7 +104,7 @@ class Repeats:
             reply = with_answer(reply, kept.page_text, kept.body[kept.data_at])
             told = self._told(question, reply)
         if told is None or not self._shown.may_show(question.place, told.state):
-            exchange.scope[LOOK_KEY] = (question.asked.digest, read_look(reply))  # type: ignore[typeddict-unknown-key]  # a scope is an open dictionary (ASGI)
+            exchange.scope[LOOK_KEY] = (question.asked.stored_under, read_look(reply))  # type: ignore[typeddict-unknown-key]  # a scope is an open dictionary (ASGI)
             return False
         exchange.scope["path_template"] = question.route
         limit = (b"ratelimit", allowed_limit_value(reply[0]).encode("ascii"))

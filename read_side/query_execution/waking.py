@@ -14,7 +14,7 @@ from read_side.query_execution.asking import Asked
 from shared_kernel.redis.shown import read_shown, tenant_mark, tenant_of
 
 DEFAULT_MAX_WAITERS: Final = 256
-"""Half of what a process answers at once; at 50 ms a look, 5,000 looks a second, which Redis does not feel."""
+"""Half of what a process answers at once: at 50 ms a look 5,000 looks a second, none with an answer before its time."""
 _GROWTH: Final = 1.5
 
 

@@ -5,6 +5,7 @@ What is said while it is away is not heard by anybody: whoever listens must find
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from ssl import create_default_context
 from time import monotonic
 from typing import Final, Self, TypeAlias, cast
@@ -60,6 +61,7 @@ class Listener:
         self._on_begin = on_begin
         self._on_end = on_end
         self._tls = create_default_context() if address.tls else None
+        self._heard_at = inf
 
     @classmethod
     def from_url(
@@ -79,11 +81,12 @@ class Listener:
         failures = 0
         # Unbounded in attempts, for an outage has no bound; bounded in rate.
         while True:
-            began_at = monotonic()
+            self._heard_at = inf
             try:
                 await self._hear_once()
             except CONNECTION_FAILURES as error:
-                if monotonic() - began_at > self._limits.backoff_cap_seconds:
+                # Not by when it was tried: a server that says nothing at all takes that long to be given up.
+                if monotonic() - self._heard_at > self._limits.backoff_cap_seconds:
                     failures = 0
                 if failures == 0:  # once an outage, not once an attempt
                     _log.warning("redis_not_heard", client=self._client_name, error=str(error))
@@ -99,6 +102,7 @@ class Listener:
                 ear.say([*handshake(self._address, self._client_name), ("SUBSCRIBE", *self._hear)])
                 await ear.subscribed.wait()
             if not ear.ended.done():
+                self._heard_at = monotonic()
                 self._on_begin()
                 try:
                     await ear.ended

@@ -12,9 +12,11 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from read_side.query_execution.answers import Answer
 from read_side.query_execution.asking import Asked
 from read_side.query_execution.cache import Look, QueryCache
 from read_side.query_execution.errors import TooManyWaitingError
+from read_side.query_execution.stored import encode_stored
 from read_side.query_execution.waiting import Waiting
 from read_side.query_execution.waking import Pauses, WaitingRoom
 from shared_kernel.background import beside
@@ -49,7 +51,7 @@ class Reader:
         self.door = door
         self.looks: dict[UUID, int] = {}
         self.asked_log: list[UUID] = []
-        self._cache = cache
+        self.cache = cache
         self._waiting = Waiting(
             room=room, in_redis=self._look, in_table=_nothing_in_table, refuse_unknown=self._ask_log
         )
@@ -75,7 +77,7 @@ class Reader:
 
     async def _look(self, asked: Asked) -> Look:
         self.looks[asked.tenant_id] = self.looks.get(asked.tenant_id, 0) + 1
-        return await self._cache.look_again(asked)
+        return await self.cache.look_again(asked)
 
 
 async def test_a_word_wakes_who_waits_for_what_it_shows(redis_url: str) -> None:
@@ -210,6 +212,21 @@ async def test_a_word_that_is_not_understood_is_ignored(message: bytes) -> None:
         await asyncio.sleep(0)
         assert not sleeping.done()
         sleeping.cancel()
+
+
+async def test_a_look_before_its_time_brings_no_answer(redis_url: str) -> None:
+    """However large the answer of rows that have not changed is, who looks often is only told that it is not yet."""
+    tenant = new_id()
+    async with reading(redis_url, NEVER) as reader:
+        await reader.show(tenant, 8)
+        stored = encode_stored(state(position=8), Answer(data=b"[1]"))
+        assert stored is not None
+        await reader.redis.call("SET", TenantKeys(tenant).response_key(_asked(tenant, 8).stored_under), stored)
+
+        for position, answer in ((8, Answer(data=b"[1]")), (9, None)):
+            look = await reader.cache.look_again(_asked(tenant, position))
+            assert look.state is not None
+            assert (look.state.position, look.answer) == (8, answer)
 
 
 @asynccontextmanager

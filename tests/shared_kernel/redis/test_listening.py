@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
+from structlog.testing import capture_logs
+
 from shared_kernel.background import beside
 from shared_kernel.redis.address import parse_redis_url
 from shared_kernel.redis.limits import ConnectionLimits
@@ -109,6 +111,27 @@ async def test_a_server_that_refuses_or_babbles_is_tried_again() -> None:
         assert await heard.next() == "begin"
         assert connections == 3
         assert heard.log.empty()
+
+
+async def test_a_server_that_never_says_anything_is_told_of_once() -> None:
+    """However often it is tried, and however long each try takes beside the longest pause."""
+    tries = asyncio.Event()
+    connections = 0
+
+    async def accept_and_say_nothing(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 4:
+            tries.set()
+        await reader.read()
+
+    impatient = ConnectionLimits(connect_seconds=0.05, backoff_seconds=0.001, backoff_cap_seconds=0.002)
+    with capture_logs() as logged:
+        async with misbehaving(accept_and_say_nothing) as url:
+            listener = Listener(parse_redis_url(url), {"news": len}, client_name="test", limits=impatient)
+            async with beside(listener.run(), name="listener"), asyncio.timeout(PATIENCE_SECONDS):
+                await tries.wait()
+    assert [entry["event"] for entry in logged] == ["redis_not_heard"]
 
 
 @asynccontextmanager
