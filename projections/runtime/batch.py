@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from projections.runtime import checkpoints as checkpoint_rows
 from projections.runtime import leases, parking
@@ -26,6 +27,8 @@ from shared_kernel.database.pool import Connection, Pool
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.partitions import shard_of
 from shared_kernel.views import WHOLE_TENANT, Key, encode_key
+
+log = structlog.get_logger()
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +86,10 @@ async def project(pool: Pool, catalog: Catalog, batch: Batch, reach: Reach) -> B
     """
     try:
         return await _project(pool, catalog, batch, reach, halving=False)
-    except REFUSALS:
+    except REFUSALS as error:
+        # Should it be no row's fault, every batch would be done twice, which somebody has to see. Not the error's text:
+        # it may hold what is in the rows.
+        log.warning("batch_refused", tenants=len(batch.events), error=type(error).__name__)
         return await _project(pool, catalog, batch, reach, halving=True)
 
 

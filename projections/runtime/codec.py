@@ -18,6 +18,8 @@ RowT = TypeVar("RowT", bound=msgspec.Struct)
 _DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 _COPIED_TOGETHER = 2_000
 """Rows of which columns are gathered at a time: some megabytes."""
+_ORDINAL = "number"
+"""What adding calls the place of a row among those it was given."""
 
 
 class StoredRow(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
@@ -119,9 +121,19 @@ class ViewCodec(Generic[RowT]):
         if columns != self._fields.keys():
             message = f"view {self.view.label}: row and table differ in {sorted(columns ^ self._fields.keys())}"
             raise TypeError(message)
-        summed = set() if self._sums is None else {*self._sums.added, *self._sums.latest}
-        if summed - (columns - set(self.view.key)) or (summed and self.view.body is not None):
+        if self._sums is not None:
+            self._check_sums(columns, self._sums)
+
+    def _check_sums(self, columns: set[str], sums: Sums) -> None:
+        summed = {*sums.added, *sums.latest}
+        if summed - (columns - set(self.view.key)) or self.view.body is not None:
             message = f"view {self.view.label}: sums are columns beside the key, of rows that do not go to Redis"
+            raise TypeError(message)
+        if any(isinstance(column.type, JSONB) for column in self._columns):
+            message = f"view {self.view.label}: rows of sums have no JSON columns, which would be written as text"
+            raise TypeError(message)
+        if _ORDINAL in columns:
+            message = f"view {self.view.label}: no column of sums is called {_ORDINAL}: that is the place of a new row"
             raise TypeError(message)
 
     def _array(self, column: Column[Any], number: int) -> str:  # Any: columns of every type
@@ -204,13 +216,13 @@ class ViewCodec(Generic[RowT]):
         matches = " AND ".join(f"t.{name} = wanted.{name}" for name in ("tenant_id", "build", *self.view.key))
         # NOT IN hashes the known rows whatever the planner thinks of joins by hash; there is no NULL among them.
         return (
-            f"new_{place} AS MATERIALIZED (SELECT ${first}::int AS build, {new}, new.number "  # noqa: S608 - names of a Table
-            f"FROM unnest({', '.join(arrays)}) WITH ORDINALITY AS new({', '.join(columns)}, number)), "
+            f"new_{place} AS MATERIALIZED (SELECT ${first}::int AS build, {new}, new.{_ORDINAL} "  # noqa: S608 - names of a Table
+            f"FROM unnest({', '.join(arrays)}) WITH ORDINALITY AS new({', '.join(columns)}, {_ORDINAL})), "
             f"known_{place} AS (UPDATE {self.table} t SET {', '.join(assignments)} FROM new_{place} AS wanted "
-            f"WHERE {matches} RETURNING wanted.number), "
+            f"WHERE {matches} RETURNING wanted.{_ORDINAL}), "
             f"part_{place} AS (INSERT INTO {self.table} (build, {', '.join(columns)}) "
             f"SELECT ${first}::int, {new} FROM new_{place} AS new "
-            f"WHERE new.number NOT IN (SELECT number FROM known_{place}) RETURNING tenant_id)"
+            f"WHERE new.{_ORDINAL} NOT IN (SELECT {_ORDINAL} FROM known_{place}) RETURNING tenant_id)"
         )
 
 

@@ -63,7 +63,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """What folding came to.
 
     Attributes:
-        upserts: rows that are new or different, with the position of the last event applied.
+        upserts: rows that are new or different, with the position of the last event applied; of sums that were folded
+            from nothing, to be added to what stands, this batch's own part.
         deletes: rows that are no more, with the position of the event that ended them.
         bodies: of those upserts whose view goes to Redis, what goes there.
         failures: keys that stop here, for the first time.
@@ -147,7 +148,8 @@ def fold(
     """Evolve every touched row through its parts in log order.
 
     A key whose fold fails stops at the event before; what follows it, and all of a parked key's events, is queued. A
-    row's position is that of the last event that changed it, so that it does not depend on where batches end.
+    row's position is that of the last event that changed it, so that it does not depend on where batches end; of a row
+    of sums every part counts as a change.
     """
     changes = no_changes()
     for row_key, parts in touches.items():

@@ -11,7 +11,7 @@ from read_side.query_execution.asking import Asked
 from read_side.query_execution.compressed import around, compressed
 from read_side.query_execution.paging import next_link
 from read_side.query_execution.requests import QueryRequest
-from shared_kernel.http.envelope import QueryMeta, not_modified, whole_response
+from shared_kernel.http.envelope import QueryMeta, not_modified, query_response
 from shared_kernel.http.request_headers import matches_etag
 from shared_kernel.redis.state import ProjectionState
 
@@ -42,7 +42,7 @@ def response_of(request: QueryRequest, asked: Asked, found: Found, fields: dict[
     if asked.codings is not None and not asked.codings.identity:
         answer = compressed(answer, min_bytes=0)
     before, after = around(answer.begun, msgspec.json.encode(meta_of(asked, found, answer)))
-    return whole_response(
+    return query_response(
         b"%b%b%b" % (before, answer.data, after),
         position=state.position,
         etag=etag,

@@ -124,37 +124,22 @@ def command_response(
 
 
 def query_response(
-    *,
-    data: bytes,
-    meta: bytes | QueryMeta,
-    position: int,
-    etag: str | None = None,
-    next_link: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response[Any]:  # Any: the handler's annotation names the envelope, for the OpenAPI document
-    """The response of a query, composed around its encoded data.
-
-    Args:
-        data: JSON of the `data` member.
-        meta: JSON of the `meta` member, or its struct.
-        position: for `ShelfWise-Position`.
-        etag: as `weak_etag` makes it.
-        next_link: path and query of the next page.
-        headers: others, such as the limits'.
-    """
-    body = envelope_bytes(data, meta if isinstance(meta, bytes) else msgspec.json.encode(meta))
-    return whole_response(body, position=position, etag=etag, next_link=next_link, headers=headers)
-
-
-def whole_response(
     body: bytes,
     *,
     position: int,
     etag: str | None = None,
     next_link: str | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Response[Any]:  # Any: as above
-    """The response of a query whose body is composed, perhaps compressed; the rest as for `query_response`."""
+) -> Response[Any]:  # Any: the handler's annotation names the envelope, for the OpenAPI document
+    """The response of a query.
+
+    Args:
+        body: the whole envelope, perhaps compressed.
+        position: for `ShelfWise-Position`.
+        etag: as `weak_etag` makes it.
+        next_link: path and query of the next page.
+        headers: others, such as the limits'.
+    """
     return Response(body, headers=_query_fields(position, etag, next_link, headers), media_type=MediaType.JSON)
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import asyncpg
 import msgspec
+from structlog.testing import capture_logs
 
 from projections import kpis
 from projections.fold import AnyRecorded
@@ -80,7 +81,10 @@ async def test_a_sum_past_its_column_is_parked_and_no_other(servers: Servers, re
     await write_log(servers.write_admin_url, log.events)
     large: AnyProjection = msgspec.structs.replace(kpis.PROJECTION, touches=too_large)
     async with open_runtime(servers, (large,)) as runtime:
-        await project_apart(runtime, log.events, 1)
+        with capture_logs() as logged:
+            await project_apart(runtime, log.events, 1)
+    refused = {"event": "batch_refused", "log_level": "warning", "tenants": 1, "error": "NumericValueOutOfRangeError"}
+    assert [one for one in logged if one["event"] == "batch_refused"] == [refused]
     waiting = await read_admin.fetch("SELECT key, first_position FROM projection.parked_key")
     rows = await read_admin.fetch("SELECT day::text, orders, position FROM read.kpis__v1 ORDER BY day")
     assert [tuple(one) for one in waiting] == [("2009-12-01", 2)]

@@ -26,6 +26,7 @@ from shared_kernel.http.envelope import (
     Envelope,
     command_body,
     command_response,
+    envelope_bytes,
     query_response,
 )
 from shared_kernel.http.health import Health
@@ -97,7 +98,7 @@ async def revise(sale_id: FromPath[UUID], data: JSONBody[dict[str, int]]) -> Res
 @get("/sales/{sale_id:uuid}", opt=declare(policy=READ_OPERATIONS))
 async def show(sale_id: FromPath[UUID], times: FromQuery[int] = 1) -> Response[Envelope[list[UUID]]]:
     """Show it so many times."""
-    return query_response(data=msgspec.json.encode([sale_id] * times), meta=b"{}", position=7)
+    return query_response(envelope_bytes(msgspec.json.encode([sale_id] * times)), position=7)
 
 
 @get("/seen", opt=declare(policy=READ_FIGURES))
@@ -110,7 +111,7 @@ async def seen() -> Response[Envelope[Seen]]:
         request_id=context.request_id,
         traceparent=context.traceparent,
     )
-    return query_response(data=msgspec.json.encode(found), meta=b"{}", position=41)
+    return query_response(envelope_bytes(msgspec.json.encode(found)), position=41)
 
 
 @get("/failures/{name:str}", opt=declare(policy=READ_OPERATIONS))

@@ -13,7 +13,7 @@ from litestar.utils.scope.state import ScopeState
 from shared_kernel.access.roles import READ_OPERATIONS, Role
 from shared_kernel.errors import NotFoundError, ShelfWiseError
 from shared_kernel.http.direct import is_direct
-from shared_kernel.http.envelope import Envelope, not_modified, query_response
+from shared_kernel.http.envelope import Envelope, envelope_bytes, not_modified, query_response
 from shared_kernel.http.request import KernelRequest
 from shared_kernel.http.routes import declare
 from tests.shared_kernel.http.small_store import LEAK, SmallStore, a_sale, sell, show
@@ -32,11 +32,11 @@ async def oddities(request: KernelRequest) -> Response[Envelope[None]]:
     match request.scope["query_string"]:
         case b"way":
             by_router = ScopeState.from_scope(request.scope).exception_handlers is not Empty
-            return query_response(data=b"true" if by_router else b"false", meta=b"{}", position=7)
+            return query_response(envelope_bytes(b"true" if by_router else b"false"), position=7)
         case b"unchanged":
             return not_modified(etag='W/"1"', position=3, headers={"RateLimit": "r=1"})
         case b"cookies":
-            answer = query_response(data=b"null", meta=b"{}", position=7)
+            answer = query_response(envelope_bytes(b"null"), position=7)
             answer.cookies = [Cookie(key="session", value="x", httponly=True, samesite="strict", path="/")]
             answer.delete_cookie("earlier")
             return answer
@@ -48,7 +48,7 @@ async def oddities(request: KernelRequest) -> Response[Envelope[None]]:
             raise _NoKindAtAll(LEAK)
         case b"bug":
             raise ZeroDivisionError(LEAK)
-    return query_response(data=b"null", meta=b"{}", position=7, etag='W/"1"', next_link="/oddities?cursor=x")
+    return query_response(envelope_bytes(b"null"), position=7, etag='W/"1"', next_link="/oddities?cursor=x")
 
 
 @pytest.fixture
@@ -123,15 +123,15 @@ def test_what_asks_for_more_is_left_to_the_router() -> None:
 
     @get("/asks", opt=declare(policy=READ_OPERATIONS))
     async def asks(limit: FromQuery[int] = 1) -> Response[Envelope[None]]:
-        return query_response(data=b"%d" % limit, meta=b"{}", position=1)
+        return query_response(envelope_bytes(b"%d" % limit), position=1)
 
     @get("/hooked", opt=declare(policy=READ_OPERATIONS), response_headers={"X-Hooked": "yes"})
     async def hooked() -> Response[Envelope[None]]:
-        return query_response(data=b"null", meta=b"{}", position=1)
+        return query_response(envelope_bytes(b"null"), position=1)
 
     @get("/beneath", opt=declare(policy=READ_OPERATIONS))
     async def beneath() -> Response[Envelope[None]]:
-        return query_response(data=b"null", meta=b"{}", position=1)
+        return query_response(envelope_bytes(b"null"), position=1)
 
     guarded = Router("/hooks", route_handlers=[beneath], middleware=[lambda app: app])
     small = SmallStore(handlers=(sell, show, oddities, asks, hooked, guarded))

@@ -30,7 +30,8 @@ def test_meta_leaves_out_what_does_not_apply() -> None:
     meta = QueryMeta(
         position=7, as_of=datetime(2026, 1, 1, tzinfo=UTC), lag_events=None, source="table", projection="order_list@2"
     )
-    response = query_response(data=b"[1]", meta=meta, position=7, etag='W/"x"', next_link="/orders?cursor=abc")
+    composed = envelope_bytes(b"[1]", msgspec.json.encode(meta))
+    response = query_response(composed, position=7, etag='W/"x"', next_link="/orders?cursor=abc")
     body = msgspec.json.decode(response.content)
     assert body["meta"] == {
         "position": 7,

@@ -1,0 +1,47 @@
+"""A view whose rows cannot be added to where they stand is refused where the process starts."""
+
+import msgspec
+import pytest
+from sqlalchemy import BigInteger, Column
+from sqlalchemy.dialects.postgresql import JSONB
+
+from projections.fold import Sums
+from projections.runtime.codec import ViewCodec
+from shared_kernel.views import View, view_table
+
+
+class Parcels(msgspec.Struct, frozen=True, kw_only=True):
+    """A sum, and a column that adding cannot have."""
+
+    day: int
+    units: int
+    labels: dict[str, int]
+
+
+class Numbered(msgspec.Struct, frozen=True, kw_only=True):
+    """A sum of a number."""
+
+    day: int
+    number: int
+
+
+def _day() -> Column[int]:
+    return Column("day", BigInteger, primary_key=True)
+
+
+def test_sums_have_no_json_columns() -> None:
+    """They would be inserted as text; the same view is fine where its rows are loaded."""
+    table = view_table("parcels", 1, _day(), Column("units", BigInteger), Column("labels", JSONB))
+    view = View(name="parcels", version=1, row=Parcels, key=("day",), table=table)
+    assert ViewCodec(view).upsert
+    with pytest.raises(TypeError, match="parcels@1: rows of sums have no JSON"):
+        ViewCodec(view, Sums(added=("units",)))
+
+
+def test_sums_have_no_column_called_as_their_ordinal() -> None:
+    """It would be ambiguous in the statement that adds; the same view is fine where its rows are loaded."""
+    table = view_table("numbered", 1, _day(), Column("number", BigInteger))
+    view = View(name="numbered", version=1, row=Numbered, key=("day",), table=table)
+    assert ViewCodec(view).upsert
+    with pytest.raises(TypeError, match="numbered@1: no column of sums is called number"):
+        ViewCodec(view, Sums(added=("number",)))
