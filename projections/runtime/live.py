@@ -33,7 +33,7 @@ _LANES = 2
 """Backlogs under way at once: while PostgreSQL works for one, the other is folded; more would only queue."""
 _LANES_BESIDE_OTHERS = 1
 """And while others have news, that one rests after each batch."""
-_GATHER_SECONDS = 0.1
+_GATHER_SECONDS = 0.2
 """From one gathering to the next: as long as sums may be older than what they are sums of."""
 _REST_SECONDS = 0.5
 """How long a tenant whose batch failed lets the others go first."""
