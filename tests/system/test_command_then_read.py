@@ -19,15 +19,15 @@ async def test_a_command_s_effect_is_in_the_read_that_follows(shop: Visitor) -> 
 
     turns = iter(range(_AT_ONCE))
 
-    async def shopper() -> list[str]:  # all take their turns from the same
+    async def shopper() -> list[tuple[int, str]]:  # all take their turns from the same
         return [await _placed_is_shown(shop, order(location_id, (edition_id, 1))) for _ in turns]
 
-    for shown in await asyncio.gather(*(shopper() for _ in range(_SHOPPERS))):
-        sources.extend(shown)
+    shown = [one for each in await asyncio.gather(*(shopper() for _ in range(_SHOPPERS))) for one in each]
+    sources += [source for _, source in shown]
 
     assert len(sources) == _IN_ORDER + _AT_ONCE
     assert sources.count("cache") > len(sources) // 2
-    counts = await shop.ask("/store-counts")
+    counts = await shop.ask("/store-counts", at=max(at for at, _ in shown))
     assert counts["orders"]["placed"] == len(sources)
 
 
@@ -38,9 +38,9 @@ async def _reserved_is(shop: Visitor, edition_id: str, at: int, reserved: int) -
     return str(answer.json()["meta"]["source"])
 
 
-async def _placed_is_shown(shop: Visitor, wanted: object) -> str:
+async def _placed_is_shown(shop: Visitor, wanted: object) -> tuple[int, str]:
     placed = await shop.post("/orders", wanted)
     answer = await shop.get(f"/orders/{good(placed)['id']}", at=position(placed))
     assert good(answer)["status"] == "placed"
     assert position(answer) >= position(placed)
-    return str(answer.json()["meta"]["source"])
+    return position(placed), str(answer.json()["meta"]["source"])

@@ -1,6 +1,7 @@
 """Reactions in one process: what follows from an event happens once, in order, and holds nobody else up."""
 
 from collections import Counter
+from functools import partial
 from uuid import UUID
 
 import asyncpg
@@ -181,7 +182,8 @@ async def test_what_no_release_reacts_to_any_more_is_watched_no_more(store: Stor
     finally:
         await admin.close()
     async with running_reactions(store.side.servers, opening(name="removed")):
-        assert await store.side.as_administrator("SELECT FROM reaction.followed WHERE reaction = 'removed'")
+        followed = "SELECT FROM reaction.followed WHERE reaction = 'removed'"
+        await eventually(partial(store.side.as_administrator, followed))
 
 
 def test_a_duty_that_went_well_fails_for_the_first_time_again() -> None:
