@@ -139,7 +139,8 @@ async def _hold(connection: Connection, batch: Batch) -> tuple[frozenset[int], f
     )
     if left_out.issuperset(batch.events):
         if lost_shards:
-            raise LeaseLostError(f"shards {sorted(lost_shards)} are no longer leased under this worker's epochs")
+            message = f"shards {sorted(lost_shards)} are no longer leased under this worker's epochs"
+            raise LeaseLostError(message, shards=lost_shards)
         raise CheckpointMovedError("the checkpoints have moved since they were loaded")
     return lost_shards, left_out
 

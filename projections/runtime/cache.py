@@ -150,7 +150,8 @@ class TenantCache:
             known = [tenant for tenant in states if tenant in self._incarnations]
             # Whoever sees a state must find no older row beside it, so what does not fit one call goes ahead of it.
             refused = await self._run([call for tenant in known for call in self._early_calls(tenant, rows)])
-            late = [tenant for tenant in known if tenant not in refused]
+            # And who was forgotten meanwhile, by a batch that failed beside this one, begins anew with the next write.
+            late = [tenant for tenant in known if tenant not in refused and tenant in self._incarnations]
             refused |= await self._run([(tenant, self._last_call(tenant, states[tenant], rows)) for tenant in late])
         except BaseException:
             self.forget(states)

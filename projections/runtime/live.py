@@ -162,6 +162,7 @@ class LiveRounds:
         if chosen.gathered:
             self._start_gathering(shards, chosen.gathered)
         if chosen.together:
+            self._take_in_hand(shards, chosen.together)
             await self._take(shards, chosen.together)
         self._completed = self._begun
         await self._tell()
@@ -182,13 +183,16 @@ class LiveRounds:
 
     def _standing_ready(self) -> dict[int, Shard]:
         """The shards that may be served, another one first each time."""
-        ready = [shard for shard in self._shards.values() if not (shard.stands_still or shard.is_lost)]
+        ready = [shard for shard in self._shards.values() if self._is_ready(shard)]
         first = self._begun % len(ready) if ready else 0
         return {shard.number: shard for shard in [*ready[first:], *ready[:first]]}
 
+    def _is_ready(self, shard: Shard) -> bool:
+        return self._shards.get(shard.number) is shard and not (shard.stands_still or shard.is_lost)
+
     def _start_lane(self, shards: dict[int, Shard], turn: Turn) -> None:
         # At once, and not when the lane has its first turn: until then others would take what it was started for.
-        shards[shard_of(turn.tenant_id)].tenants.take_in_hand(turn)
+        self._take_in_hand(shards, [turn])
         lane = asyncio.create_task(self._run_lane(shards, turn), name=f"backlog-{turn.tenant_id}")
         self._lanes.add(lane)
 
@@ -205,8 +209,7 @@ class LiveRounds:
             self._wake.set()
 
     def _start_gathering(self, shards: dict[int, Shard], turns: Sequence[Turn]) -> None:
-        for turn in turns:
-            shards[shard_of(turn.tenant_id)].tenants.take_in_hand(turn)
+        self._take_in_hand(shards, turns)
         # What there was no room for goes on at once: it has waited already.
         self._gathers_at = 0.0 if self._is_late else time.monotonic() + _GATHER_SECONDS
         self._gathering = asyncio.create_task(self._gather(shards, turns), name="gathering")
@@ -220,14 +223,33 @@ class LiveRounds:
             self._wake.set()
 
     async def _take(self, shards: dict[int, Shard], turns: Sequence[Turn], *, is_alone: bool = False) -> None:
+        """Take these turns, and put them down; not before all are done, or others would take those still to come."""
+        try:
+            await self._take_apart(shards, turns, is_alone=is_alone)
+        finally:
+            for turn in turns:
+                shard = shards[shard_of(turn.tenant_id)]
+                shard.tenants.put_down(turn)
+                if shard.tenants.unknown([turn.tenant_id]):  # forgotten: what was heard of it begins no look
+                    self.wake(shard.number)
+
+    def _take_in_hand(self, shards: dict[int, Shard], turns: Sequence[Turn]) -> None:
+        for turn in turns:
+            shards[shard_of(turn.tenant_id)].tenants.take_in_hand(turn)
+
+    async def _take_apart(self, shards: dict[int, Shard], turns: Sequence[Turn], *, is_alone: bool = False) -> None:
         """Take these turns; if that fails, in halves, down to the tenant that it fails for."""
+        turns = [turn for turn in turns if self._is_ready(shards[shard_of(turn.tenant_id)])]
+        if not turns:
+            return
         try:
             await self._rounds.take(shards, turns, is_alone=is_alone)
         except CheckpointMovedError:
             self._forget(shards, turns)
-        except LeaseLostError:
-            for turn in turns:
-                shards[shard_of(turn.tenant_id)].is_lost = True
+        except LeaseLostError as error:
+            self._forget(shards, turns)
+            for number in error.shards or {shard_of(turn.tenant_id) for turn in turns}:
+                shards[number].is_lost = True
         except Exception as error:  # noqa: BLE001 - the edge of a batch: taken apart, logged, and looked into with care
             self._rounds.shrink()
             self._forget(shards, turns)
@@ -235,8 +257,8 @@ class LiveRounds:
                 self._fail(shards, turns, error)
                 return
             middle = len(turns) // 2
-            await self._take(shards, turns[:middle])
-            await self._take(shards, turns[middle:])
+            await self._take_apart(shards, turns[:middle])
+            await self._take_apart(shards, turns[middle:])
 
     def _forget(self, shards: dict[int, Shard], turns: Sequence[Turn]) -> None:
         for turn in turns:

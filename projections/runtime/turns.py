@@ -1,7 +1,7 @@
 """Whose turn it is in a worker's shards: a fair share for every tenant, and none waits for another's backlog."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
@@ -62,7 +62,7 @@ class ShardTenants:
         self._tenants: dict[UUID, _Tenant] = {}
         self._order: deque[UUID] = deque()
         self._blocked: set[CheckpointId] = set()
-        self._in_hand: set[CheckpointId] = set()
+        self._in_hand: Counter[CheckpointId] = Counter()
         self._resting_until: dict[UUID, float] = {}
 
     def ids(self) -> list[UUID]:
@@ -115,12 +115,12 @@ class ShardTenants:
         self._blocked = {one for one in self._blocked if one[0] not in gone}
 
     def take_in_hand(self, turn: Turn) -> None:
-        """A batch of these checkpoints is under way: until it is done they have no other turn."""
+        """A batch of these checkpoints is under way: until all who said so put them down they have no other turn."""
         self._in_hand.update(one.id for one in turn.checkpoints)
 
     def put_down(self, turn: Turn) -> None:
-        """Their batch is done."""
-        self._in_hand.difference_update(one.id for one in turn.checkpoints)
+        """Their batch is done, for one of those who took them in hand."""
+        self._in_hand -= Counter(one.id for one in turn.checkpoints)
 
     @property
     def in_hand(self) -> set[UUID]:
@@ -244,9 +244,10 @@ class Round:
         for tenant_id, level, head in sorted(self._late, key=lambda late: late[1][1][0].as_of or _NEVER):
             if events <= 0 or len(self.gathered) == TENANTS_TOGETHER:
                 break
-            self.gathered.append(self._turn(tenant_id, level, limit=min(events, self._budget)))
-            events -= head - level[0]
-            self._done += events >= 0
+            lag, limit = head - level[0], min(events, self._budget)
+            self.gathered.append(self._turn(tenant_id, level, limit=limit))
+            events -= min(lag, limit)
+            self._done += lag <= limit
 
     def _offer_backlog(
         self, tenant_id: UUID, levels: Levels, is_free: Callable[[Level], bool]
@@ -267,11 +268,12 @@ class Round:
     ) -> list[tuple[Level, int]]:
         """A turn for the furthest of each pace; which are behind, and up to where they have turns of their own."""
         behind: list[tuple[Level, int]] = []
-        for its in (levels.prompt, levels.gathered):
+        # Sums that a stall left behind would fall further back if each store's waited for a lane: they go on together.
+        for its, most in ((levels.prompt, self._budget), (levels.gathered, EVENTS_TOGETHER)):
             if not its:
                 continue
             front = its[-1]
-            if head - front[0] >= self._budget:
+            if head - front[0] >= most:
                 behind.append((front, levels.whole[-1][0]))
             elif front[0] < head and is_free(front):
                 if its is levels.gathered:

@@ -1,5 +1,7 @@
 """What can stop a worker without anything being wrong with the events, and what that is told by."""
 
+from collections.abc import Collection
+
 import asyncpg
 import msgspec
 
@@ -7,7 +9,15 @@ from shared_kernel.database.transactions import DatabaseUnavailableError
 
 
 class LeaseLostError(Exception):
-    """Another worker has the shard: forget everything held in memory about it."""
+    """Another worker has the shard: forget everything held in memory about it.
+
+    Args:
+        shards: which, where the batch was of several.
+    """
+
+    def __init__(self, message: str, *, shards: Collection[int] = ()) -> None:
+        super().__init__(message)
+        self.shards = frozenset(shards)
 
 
 class CheckpointMovedError(Exception):

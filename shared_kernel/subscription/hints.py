@@ -9,6 +9,9 @@ from shared_kernel.log.partitions import shard_of
 from shared_kernel.redis.keys import DOORBELL_CHANNEL
 from shared_kernel.redis.listening import Listener
 
+_MOST_DIGITS = 18
+"""Below 2 ** 63, which has 19."""
+
 Wake: TypeAlias = Callable[[int], object]
 Hear: TypeAlias = Callable[[UUID, int], bool]
 
@@ -41,12 +44,17 @@ def pass_on(message: bytes, *, wake: Wake, hear: Hear | None) -> None:
             wake(shard_of(tenant_id))
 
 
+def _is_number(digits: bytes) -> bool:
+    """Whether it is one PostgreSQL could have counted to; what is beyond that no query may be asked with."""
+    return digits.isdigit() and len(digits) <= _MOST_DIGITS
+
+
 def _read(message: bytes) -> tuple[UUID, int] | int | None:
     """A hint; or only a shard, as a release before this one says it. Anything else is nobody's."""
     match message.split():
-        case [shard] if shard.isdigit():
+        case [shard] if _is_number(shard):
             return int(shard)
-        case [tenant, position] if position.isdigit():
+        case [tenant, position] if _is_number(position):
             try:
                 return UUID(hex=tenant.decode()), int(position)
             except ValueError:

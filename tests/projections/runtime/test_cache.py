@@ -192,6 +192,26 @@ async def test_a_cache_is_begun_within_the_lease_or_not_at_all(servers: Servers)
         assert dump_redis(servers) == {}
 
 
+async def test_who_is_forgotten_during_a_write_begins_anew_with_the_next(servers: Servers) -> None:
+    """A batch failed beside the one that is written: no state goes where rows may be missing, and no write fails."""
+    HeldUpRedis.let_go, HeldUpRedis.held_up = asyncio.Event(), asyncio.Event()
+    HeldUpRedis.let_go.set()
+    async with open_runtime(servers, (tally(),), redis_client=HeldUpRedis) as runtime:
+        cache = cache_of(runtime, await runtime.lease(shard_of(STORE)))
+        await write(cache, 1)
+        HeldUpRedis.let_go.clear()
+        HeldUpRedis.held_up.clear()
+        more_than_one_call = [msgspec.structs.replace(row(2), key=f"{number}") for number in range(501)]
+        writing = asyncio.create_task(cache.write({STORE: [checkpoint(2)]}, {STORE: more_than_one_call}))
+        await HeldUpRedis.held_up.wait()
+        cache.forget([STORE])
+        HeldUpRedis.let_go.set()
+        await writing
+        assert shown(servers)[0] == "1"
+        await write(cache, 3)
+    assert shown(servers) == ("3", [b"3|3 copies"])
+
+
 async def test_projecting_goes_on_without_redis(servers: Servers, reachable_folder: Path) -> None:
     """While Redis is away tables are kept current; when it is back, readers are told the newest state."""
     with own_valkey(reachable_folder) as (valkey, url):

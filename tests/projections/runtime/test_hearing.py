@@ -5,8 +5,10 @@ from contextlib import suppress
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 
+from projections.runtime.fault_points import FaultPoint
 from projections.runtime.live import LiveRounds
 from projections.runtime.shard import Shard
 from shared_kernel.log.partitions import SHARDS, shard_of
@@ -20,6 +22,8 @@ from tests.servers import Servers
 
 STORE = id_of("one")
 NOBODY = UUID(int=STORE.int + SHARDS)
+BESIDE = UUID(int=STORE.int ^ (1 << 120))
+"""In the same shard."""
 
 
 async def test_what_is_heard_is_folded_without_asking_and_forgotten_at_the_next_look(
@@ -56,3 +60,35 @@ async def test_what_is_heard_is_folded_without_asking_and_forgotten_at_the_next_
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+
+
+async def test_a_batch_that_is_taken_apart_stays_in_hand_and_is_looked_at_again(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody takes its second half beside the first; and what was forgotten for it is known again without a sweep."""
+    monkeypatch.setattr("projections.runtime.live.SWEEP_SECONDS", 3_600.0)
+    in_hand: list[set[UUID]] = []
+
+    def fail_once(point: FaultPoint) -> None:
+        if point is FaultPoint.FETCH:
+            in_hand.append(shard.tenants.in_hand)
+            if len(in_hand) == 1:
+                raise TimeoutError
+
+    async def known() -> dict[UUID, int]:
+        return {one.tenant_id: one.position for one in shard.tenants.checkpoints()}
+
+    for tenant in (STORE, BESIDE):
+        log = OrderLog(tenant)
+        log.place("a", [line(EMMA)], channel="web")
+        await write_log(servers.write_admin_url, log.events)
+    async with open_runtime(servers, (tally(),)) as runtime:
+        parts = msgspec.structs.replace(parts_of(runtime), reach=fail_once)
+        live, shard = LiveRounds(parts), Shard(parts, await runtime.lease(shard_of(STORE)))
+        running = asyncio.create_task(live.run())
+        live.join(shard)
+        await eventually(known, {STORE: 1, BESIDE: 1}.__eq__)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    assert in_hand == [{STORE, BESIDE}] * 3

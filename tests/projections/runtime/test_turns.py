@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
+import pytest
 
 from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.turns import EVENTS_TOGETHER, TENANTS_TOGETHER, Round, ShardTenants, Turn
@@ -107,6 +108,19 @@ def test_what_is_in_hand_or_rests_has_no_turn() -> None:
     assert [turn.tenant_id for turn in choose(known, 5, 5).together] == [first.tenant_id]
 
 
+def test_what_two_have_in_hand_is_free_when_both_have_put_it_down() -> None:
+    """A batch that is taken apart holds all of it for as long as a part of it is under way."""
+    known = tenants(checkpoint(0, 0))
+    (turn,) = choose(known, 5).together
+    for _ in range(2):
+        known.take_in_hand(turn)
+    known.put_down(turn)
+    assert choose(known, 5).together == []
+    known.put_down(turn)
+    assert choose(known, 5).together == [turn]
+    assert not known.are_in_hand
+
+
 def gather(known: ShardTenants, *positions: int, events: int = BUDGET) -> Round:
     """The same, and it is also the turn of sums."""
     chosen = choose(known, *positions)
@@ -155,12 +169,23 @@ def test_a_backlog_is_read_once_for_all_paces() -> None:
 
 def test_sums_far_behind_catch_up_beside_the_rest() -> None:
     """As any projection far behind: in turns of their own, which go up to where the others are."""
-    known = tenants(checkpoint(0, 500), checkpoint(0, 5, name="sums"))
-    chosen = gather(known, 503)
+    known = tenants(checkpoint(0, 2_500), checkpoint(0, 5, name="sums"))
+    chosen = gather(known, 2_503)
     (turn,) = chosen.alone
     assert (names(chosen.together), chosen.gathered) == ([["orders"]], [])
-    assert ([one.name for one in turn.checkpoints], turn.want.after, turn.want.until) == (["sums"], 5, 500)
-    assert chosen.waiting == {UUID(int=0): 498}
+    assert ([one.name for one in turn.checkpoints], turn.want.after, turn.want.until) == (["sums"], 5, 2_500)
+    assert chosen.waiting == {UUID(int=0): 2_498}
+
+
+@pytest.mark.parametrize("lag", [BUDGET + 14, 1_500])
+def test_sums_that_a_stall_left_behind_go_on_together(lag: int) -> None:
+    """No lane each: there are few, and each rests; each store has its budget, and what is left has the next turn."""
+    known = tenants(*(one for tenant in range(10) for one in (
+        checkpoint(tenant, lag), checkpoint(tenant, 0, name="sums")
+    )))  # fmt: skip
+    chosen = gather(known, *[lag] * 10, events=EVENTS_TOGETHER)
+    assert ([turn.want.limit for turn in chosen.gathered], chosen.is_late) == ([BUDGET] * 10, True)
+    assert (chosen.alone, chosen.waiting) == ([], {})
 
 
 def test_a_sum_behind_the_others_holds_none_of_them_back() -> None:

@@ -33,9 +33,22 @@ def test_a_shard_alone_is_woken() -> None:
     assert woken == [11]
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"1 2 3", b"zz 5", b"ab -1", b"\xff\xfe 7"])
+@pytest.mark.parametrize("data", [b"", b"x", b"1 2 3", b"zz 5", b"ab -1", b"\xff\xfe 7", b"1" * 5_000])
 def test_what_is_no_hint_wakes_nobody(data: bytes) -> None:
     """Whatever somebody publishes on the channel."""
     woken: list[int] = []
     pass_on(data, wake=woken.append, hear=None)
     assert woken == []
+
+
+@pytest.mark.parametrize("digits", [str(2**63), "9" * 5_000], ids=["beyond bigint", "beyond int()"])
+def test_a_position_no_log_can_have_is_told_nobody(digits: str) -> None:
+    """A query asked with it would fail, and so would reading it."""
+    told: list[int] = []
+
+    def hear(_tenant_id: UUID, position: int) -> bool:
+        told.append(position)
+        return False
+
+    pass_on(f"{STORE.hex} {digits}".encode(), wake=told.append, hear=hear)
+    assert told == []
