@@ -1,7 +1,7 @@
-"""The query API: `read_side.app:app`. Its whole object graph is in this file."""
+"""The query API: `read_side.app:app`. Its whole object graph is in this file, but for the pools."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from litestar.types import ASGIApp
 
 from read_side.contract import contract_routes
 from read_side.live.streams import LiveStreams
+from read_side.pools import Pools, pools_of
 from read_side.principal.queries import authenticate
 from read_side.query_execution.admitting import Admitting
 from read_side.query_execution.cache import QueryCache
@@ -29,7 +30,7 @@ from shared_kernel.access.principals import Principal, PrincipalCache
 from shared_kernel.access.revocations import Revocations
 from shared_kernel.background import beside
 from shared_kernel.clock import Clock
-from shared_kernel.database.pool import IN_INDEX_ORDER, OpeningPool, Pool, PoolSettings, build_pool
+from shared_kernel.database.pool import Pool
 from shared_kernel.http.app_factory import Application, build_app
 from shared_kernel.http.authentication import Authenticate, Authentication
 from shared_kernel.http.cors import IsKnownOrigin
@@ -51,14 +52,6 @@ from shared_kernel.settings import read_settings
 __all__ = ["API_PATH", "Overrides", "ReadApiSettings", "create_app"]
 
 API_PATH: Final = "/api/v1"
-_READ_POOL_SIZE: Final = 7
-_PAGE_POOL_SIZE: Final = 6
-"""For pages that an index holds in their order, most of what tables are asked for: a few connections are
-as many as PostgreSQL has cores for them."""
-_HEAD_POOL_SIZE: Final = 2
-"""Each tenant's head is asked for once in five seconds at most, and by one request at a time."""
-_WATCH_POOL_SIZE: Final = 1
-"""Of its own, on either database: it must see when requests have taken every other connection."""
 
 
 class ReadApiParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,22 +89,16 @@ async def read_api_parts(
     """Build everything, in this order, and close it in the reverse. Nothing here needs a server to be there already."""
     limits = overrides.limits or limits_of(settings)
     async with AsyncExitStack() as stack:
-        read_pool = await stack.enter_async_context(_pool(settings.read_database_url, _READ_POOL_SIZE))
-        page_pool = await stack.enter_async_context(
-            _pool(settings.read_database_url, _PAGE_POOL_SIZE, planner=IN_INDEX_ORDER)
-        )
-        head_pool = None
-        if settings.write_database_url is not None:
-            head_pool = await stack.enter_async_context(_pool(settings.write_database_url, _HEAD_POOL_SIZE))
+        pools = await stack.enter_async_context(pools_of(settings))
         redis = await stack.enter_async_context(MultiplexedRedis.from_url(settings.redis_url, client_name="read-api"))
         room = WaitingRoom(max_waiters=overrides.max_waiters, pauses=overrides.pauses)
         messages = _messages(settings.redis_url, room, revocations)
         await stack.enter_async_context(beside(messages.run(), name="messages"))
-        heads = Heads(head_pool, redis)
+        heads = Heads(pools.heads, redis)
         stack.push_async_callback(heads.aclose)
         local_share = LocalShare(limits, processes=settings.processes)
         cache = QueryCache(redis, limits, local_share=local_share)
-        queries = Queries(read_pool, cache, heads, limits, pages=page_pool, room=room, clock=overrides.clock)
+        queries = Queries(pools.reads, cache, heads, limits, pages=pools.pages, room=room, clock=overrides.clock)
         stack.push_async_callback(queries.aclose)
         streams = LiveStreams(
             admitting=Admitting(RateLimiter(redis, limits, local_share=local_share), limits),
@@ -126,9 +113,10 @@ async def read_api_parts(
         stack.push_async_callback(principals.aclose)
         origins: SingleFlight[bool] = SingleFlight()
         stack.push_async_callback(origins.aclose)
-        watch = await _watch(settings, redis, stack)
+        watch = _watch(pools, redis)
+        await stack.enter_async_context(beside(watch.run(), name="watch"))
         yield ReadApiParts(
-            read_pool=read_pool,
+            read_pool=pools.reads,
             redis=redis,
             queries=queries,
             streams=streams,
@@ -149,16 +137,9 @@ def _messages(redis_url: str, room: WaitingRoom, revocations: Revocations) -> Li
     )
 
 
-async def _watch(settings: ReadApiSettings, redis: MultiplexedRedis, stack: AsyncExitStack) -> Watch:
-    """The watch of this process, at work until the stack closes."""
-    read_pool = await stack.enter_async_context(_pool(settings.read_database_url, _WATCH_POOL_SIZE))
-    write_pool = None
-    if settings.write_database_url is not None:
-        write_pool = await stack.enter_async_context(_pool(settings.write_database_url, _WATCH_POOL_SIZE))
+def _watch(pools: Pools, redis: MultiplexedRedis) -> Watch:
     versions = [Version(name=one.name, version=one.version) for one in VIEWS]
-    watch = Watch(write_pool=write_pool, read_pool=read_pool, redis=redis, versions=versions)
-    await stack.enter_async_context(beside(watch.run(), name="watch"))
-    return watch
+    return Watch(write_pool=pools.watched_writes, read_pool=pools.watched_reads, redis=redis, versions=versions)
 
 
 def create_app(
@@ -275,12 +256,6 @@ def _health(running: _Running, draining: Draining) -> Health:
         details=details,
         draining=draining,
     )
-
-
-def _pool(url: str, size: int, *, planner: Mapping[str, str] | None = None) -> OpeningPool:
-    # No connection of its own accord: the process starts, and says that it is not ready, while a database is away.
-    settings = PoolSettings(application_name="shelfwise-read-api", min_size=0, max_size=size, planner=planner or {})
-    return build_pool(url, settings)
 
 
 def __getattr__(name: str) -> Application:

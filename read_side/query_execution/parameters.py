@@ -22,6 +22,8 @@ _MAX_KINDS = 256
 """Structs of parameters: some for each route."""
 _MAX_NAMES = 256
 """Of parameters, as they are spelled in addresses; anybody may make others up, so they are forgotten in turn."""
+_MAX_NAME_LENGTH = 64
+"""Longer ones are nobody's, and not kept."""
 _INT64 = range(-(2**63), 2**63)
 _PAIRS_KEY: Final = "shelfwise.query_pairs"
 """Where a query string that was read once is found again."""
@@ -123,12 +125,16 @@ def _read_pairs(text: str) -> tuple[tuple[str, str], ...]:
     if len(pieces) > MAX_PARAMETERS:
         raise ValueError("too many parameters")
     pairs = (piece.partition("=") for piece in pieces if piece)
-    return tuple((_decoded_name(name), _decoded(value)) for name, _, value in pairs)
+    return tuple(
+        (decoded_name(name) if len(name) <= _MAX_NAME_LENGTH else _decoded(name), _decoded(value))
+        for name, _, value in pairs
+    )
 
 
 # Clients encode the brackets of `placed_at[lt]`, the same few again and again.
 @lru_cache(maxsize=_MAX_NAMES)
-def _decoded_name(name: str) -> str:
+def decoded_name(name: str) -> str:
+    """A parameter's name as it is meant."""
     return _decoded(name)
 
 

@@ -100,8 +100,9 @@ class Question:
 
     @property
     def size(self) -> int:
-        """Of the answer that is kept, in bytes."""
-        return 0 if self.told is None else len(self.told.body)
+        """Of the looks and the answer that are kept, in bytes."""
+        told = self.told
+        return len(self.look) + (0 if told is None else len(told.look) + len(told.body))
 
 
 def hit_of(reply: Looked) -> Hit | None:

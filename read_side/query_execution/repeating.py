@@ -36,8 +36,10 @@ from shared_kernel.redis.state import stamp_of
 
 MAX_QUESTIONS: Final = 4096
 """Some 12 MB; the one that was not asked for longest is forgotten."""
+MAX_ADDRESS_LENGTH: Final = 1024
+"""Of path and query, some 4 MB of all. One may be spelled in many ways, each of which would be another question."""
 MAX_BYTES_KEPT: Final = 16 * 1024 * 1024
-"""Of the answers to them, a process: some thousands of pages, or a hundred large sums as they are."""
+"""Of looks and answers, a process: some thousands of pages, or a hundred large sums as they are."""
 LOOK_KEY: Final = "shelfwise.look"
 """Where the long way finds a look that was had already, and charged."""
 _JSON_ACCEPTS: Final = frozenset({None, b"*/*", b"application/json"})
@@ -61,13 +63,15 @@ class Repeats:
         exchange = cast("Exchange | None", scope.get(EXCHANGE_KEY))
         if exchange is None:
             return  # nobody stands before the router who could answer
+        if len(scope["path"]) + len(scope["query_string"]) > MAX_ADDRESS_LENGTH:
+            return
         # It was resolved at some moment between its coming and now, perhaps on the day before.
         came_at = now - timedelta(seconds=exchange.duration_seconds)
         plain = msgspec.structs.replace(asked, minimum_position=None, wait_seconds=0, if_none_match=None)
         takes_gzip = codings_taken(exchange.headers.get(b"accept-encoding")).gzip
         key = (principal.key_id, scope["path"], scope["query_string"], takes_gzip)
         self._forget(key)
-        self._questions[key] = Question(
+        question = self._questions[key] = Question(
             key=key,
             asked=plain,
             look=self._cache.packed_look(plain),
@@ -76,6 +80,7 @@ class Repeats:
             valid_from=came_at,
             valid_until=day_ends_at(principal.tenant.timezone, came_at),
         )
+        self._bytes_kept += question.size
         self._bound()
 
     def find(self, scope: HTTPScope, principal: Principal, *, takes_gzip: bool) -> Question | None:
@@ -137,8 +142,9 @@ class Repeats:
 
     def _keep(self, question: Question, told: Told) -> None:
         if self._questions.get(question.key) is question:
-            self._bytes_kept += len(told.body) - question.size
+            before = question.size
             question.told = told
+            self._bytes_kept += question.size - before
             self._bound()
 
     def _bound(self) -> None:

@@ -28,6 +28,7 @@ class Shown:
     def may_show(self, place: str, state: ProjectionState) -> bool:
         """Whether nothing newer was shown there (`Asked.place`); if so it is noted."""
         if self._states.get(place) is state:
+            self._states.move_to_end(place)
             return True
         if self._is_past(place, state):
             return False

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Final
 from uuid import UUID
@@ -27,12 +28,12 @@ class KeptConnections:
         self._pool = pool
         self._most = most
         self._idle_seconds = idle_seconds
-        self._free: list[Connection] = []
+        self._free: deque[tuple[Connection, float]] = deque()  # and since when: the last used is on the right
         self._held = 0
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
-        self._is_used = False
         self._look: asyncio.TimerHandle | None = None
-        self._going: asyncio.Task[None] | None = None
+        self._going: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     @property
     def held(self) -> int:
@@ -70,7 +71,7 @@ class KeptConnections:
         """
         while True:  # a turn for each connection that was lost meanwhile, and those are few
             while self._free:
-                connection = self._free.pop()
+                connection, _ = self._free.pop()
                 if not _is_lost(connection):
                     return connection
                 await self.drop(connection)
@@ -82,11 +83,15 @@ class KeptConnections:
 
     def keep(self, connection: Connection) -> None:
         """Have one back that is as good as it was: whoever waits longest gets it."""
-        self._is_used = True
-        if not self._hand_over(connection):
-            self._free.append(connection)
-            if self._look is None:
-                self._look = asyncio.get_running_loop().call_later(self._idle_seconds, self._let_idle_go)
+        if self._hand_over(connection):
+            return
+        if self._is_closed:  # it was in use for longer than the rest was waited for
+            self._begin(self.drop(connection))
+            return
+        loop = asyncio.get_running_loop()
+        self._free.append((connection, loop.time()))
+        if self._look is None:
+            self._look = loop.call_later(self._idle_seconds, self._let_idle_go)
 
     async def drop(self, connection: Connection) -> None:
         """Leave one to the pool, for good."""
@@ -95,12 +100,13 @@ class KeptConnections:
         await give_back(self._pool, connection)
 
     async def aclose(self) -> None:
-        """Leave all that are free to the pool."""
+        """Leave all to the pool: those that are free now, those in use when they come back."""
+        self._is_closed = True
         if self._look is not None:
             self._look.cancel()
             self._look = None
         while self._free:
-            await self.drop(self._free.pop())
+            await self.drop(self._free.pop()[0])
 
     async def _another(self) -> Connection:
         self._held += 1
@@ -135,12 +141,18 @@ class KeptConnections:
         return False
 
     def _let_idle_go(self) -> None:
-        self._look = None
-        if self._is_used and self._free:
-            self._is_used = False
-            self._look = asyncio.get_running_loop().call_later(self._idle_seconds, self._let_idle_go)
-        else:
-            self._going = asyncio.create_task(self.aclose(), name="idle connections")
+        """Those of a burst: under steady use it is always the same few that are taken, and the others grow old."""
+        loop = asyncio.get_running_loop()
+        idle_since = loop.time() - self._idle_seconds
+        while self._free and self._free[0][1] <= idle_since:
+            connection, _ = self._free.popleft()
+            self._begin(self.drop(connection))
+        self._look = loop.call_later(self._idle_seconds, self._let_idle_go) if self._free else None
+
+    def _begin(self, going: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(going, name="kept connection goes back")
+        self._going.add(task)
+        task.add_done_callback(self._going.discard)
 
 
 def _is_lost(connection: Connection) -> bool:

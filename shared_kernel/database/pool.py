@@ -99,6 +99,20 @@ async def build_pool(url: str, settings: PoolSettings) -> AsyncIterator[Pool]:
         await _close(pool, settings.application_name)
 
 
+@asynccontextmanager
+async def opened_together(*openings: OpeningPool) -> AsyncIterator[tuple[Pool, ...]]:
+    """Several pools, which are closed at the same time: together they take as long as the slowest of them."""
+    opened: list[OpeningPool] = []
+    pools: list[Pool] = []
+    try:
+        for opening in openings:
+            pools.append(await opening.__aenter__())
+            opened.append(opening)
+        yield tuple(pools)
+    finally:
+        await asyncio.gather(*(one.__aexit__(None, None, None) for one in opened))
+
+
 async def _close(pool: Pool, application_name: str) -> None:
     try:
         async with asyncio.timeout(_CLOSING_SECONDS):

@@ -1,14 +1,18 @@
 """State and rows in one statement: of the tenant that is named in it, and of one moment."""
 
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from read_side.pools import pools_of
 from read_side.query_execution import Answer, ListQuery, list_page
 from read_side.query_execution.answers import Snapshot
 from read_side.query_execution.asking import Asked
 from read_side.query_execution.one_statement import OneStatement, PageConnections, SecondStatementError
+from read_side.query_execution.shown import Shown
+from read_side.settings import ReadApiSettings
 from shared_kernel.database.kept import KeptConnections
 from shared_kernel.database.pool import Connection
 from shared_kernel.database.roles import DatabaseRole
@@ -143,6 +147,35 @@ async def test_what_an_index_holds_in_order_is_not_planned_again(servers: Server
         assert (planned.taken, in_index_order.taken) == (1, 2)
     finally:
         await connection.close()
+
+
+async def test_two_slow_pages_hold_nobody_up(servers: Servers) -> None:
+    """Four may be planned at once, and as many connections are there for everything else; 13 in all, as ever."""
+    settings = ReadApiSettings(
+        read_database_url=servers.url_as(DatabaseRole.READ_API),
+        write_database_url=None,
+        redis_url=servers.redis_url,
+        secret_key=servers.secret_key,
+    )
+    async with pools_of(settings) as pools, AsyncExitStack() as stack:
+        connections = PageConnections.kept(pools.reads, pools.pages)
+        stack.push_async_callback(connections.aclose)
+        for _ in range(4):
+            assert connections.planned.has_one
+            await stack.enter_async_context(connections.planned.lent())
+        assert pools.reads.get_max_size() - connections.planned.held == 4
+        assert pools.reads.get_max_size() + pools.pages.get_max_size() == 13
+
+
+def test_the_busiest_place_is_not_forgotten_first() -> None:
+    """Nor where its state has stood still for long."""
+    shown, still = Shown(max_entries=2), state(position=7)
+    for place in ("busy", "another"):
+        assert shown.may_show(place, still)
+    assert shown.may_show("busy", still)
+    assert shown.may_show("a third", still)
+    assert not shown.may_show("busy", state(position=6))
+    assert shown.may_show("another", state(position=6))
 
 
 async def test_a_second_statement_is_a_bug(servers: Servers) -> None:

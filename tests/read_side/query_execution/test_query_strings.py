@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from read_side.query_execution.paging import next_link
-from read_side.query_execution.parameters import MAX_PARAMETERS, query_pairs
+from read_side.query_execution.parameters import MAX_PARAMETERS, decoded_name, query_pairs
 from shared_kernel.errors import MalformedError
 
 
@@ -37,6 +37,13 @@ def test_any_text_is_read_as_the_library_reads_it() -> None:
     texts = ["".join(pick.choices("ab=&&%+5BDE2;c3A9", k=pick.randrange(14))) for _ in range(3_000)]
     texts += ["&".join(["a=1"] * number) for number in (MAX_PARAMETERS, MAX_PARAMETERS + 1)]
     assert [_as_we_read(text) for text in texts] == [_as_the_library_reads(text) for text in texts]
+
+
+def test_names_that_nobody_has_are_not_kept() -> None:
+    """Anybody may make up long ones; those that routes have are decoded once."""
+    decoded_name.cache_clear()
+    assert query_pairs(_Asking(f"{'%41' * 22}=1&placed_at%5Blt%5D=2")) == (("A" * 22, "1"), ("placed_at[lt]", "2"))
+    assert decoded_name.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize(

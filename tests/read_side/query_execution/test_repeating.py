@@ -206,6 +206,14 @@ async def test_no_more_questions_are_remembered_than_the_bound(api: Api, monkeyp
     assert not await _is_repeated(api, entity, key)
 
 
+async def test_a_long_address_is_no_question_to_remember(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One may be spelled in many ways, each of which would be another question."""
+    monkeypatch.setattr(repeating, "MAX_ADDRESS_LENGTH", len("/api/v1/books" + "limit=1"))
+    key, _ = await _open(api)
+    await _repeat(api, "/books?limit=1", key)
+    assert [await _is_repeated(api, "/books?limit=01", key) for _ in range(3)] == [False] * 3
+
+
 async def test_an_answer_that_has_not_changed_is_not_fetched_again(api: Api, servers: Servers) -> None:
     """Redis says that it is the same, and need not have it any more; once the rows change it is asked for them."""
     tenant, key = await api.shelf.open_store()
@@ -240,7 +248,9 @@ async def test_no_more_bytes_are_kept_than_the_bound(api: Api, monkeypatch: pyte
     """The answer not asked for longest goes first, with its question."""
     key, entity = await _open(api)
     await _repeat(api, "/total", key)
-    monkeypatch.setattr(repeating, "MAX_BYTES_KEPT", 2 * len((await api.get("/total", key)).content))
+    one, other = [len((await api.get(path, key)).content) for path in ("/total", "/books?limit=3")]
+    # Two looks of half a kilobyte each are kept beside either: there is room for one, not for both.
+    monkeypatch.setattr(repeating, "MAX_BYTES_KEPT", one + other + 3 * 512)
     await _repeat(api, "/books?limit=3", key)
     await api.get("/books?limit=3", key)
     assert not await _is_repeated(api, "/total", key)

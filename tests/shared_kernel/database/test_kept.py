@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import asyncpg
 import pytest
@@ -25,6 +26,10 @@ async def pool(servers: Servers) -> AsyncIterator[Pool]:
     settings = PoolSettings(application_name="kept", min_size=0, max_size=3)
     async with build_pool(servers.url_as(DatabaseRole.READ_API), settings) as opened:
         yield opened
+
+
+async def _held(kept: KeptConnections) -> int:
+    return kept.held
 
 
 async def _pid(kept: KeptConnections) -> int:
@@ -108,14 +113,36 @@ async def test_a_transaction_is_kept_that_has_committed_and_no_other(pool: Pool)
     await kept.aclose()
 
 
+async def test_what_only_a_burst_needed_goes_back(pool: Pool) -> None:
+    """While another is used without a pause."""
+    kept = KeptConnections(pool, most=2, idle_seconds=0.05)
+    await asyncio.gather(_pid(kept), _pid(kept))
+    assert kept.held == 2
+    used = asyncio.create_task(_use_without_a_pause(kept))
+    await eventually(partial(_held, kept), lambda number: number == 1)
+    used.cancel()
+    await asyncio.wait({used})
+    await kept.aclose()
+
+
+async def _use_without_a_pause(kept: KeptConnections) -> None:
+    while True:
+        await _pid(kept)
+
+
+async def test_what_outlasts_the_end_goes_back_when_it_is_done(pool: Pool) -> None:
+    """The pool must not wait for a connection that nobody uses."""
+    kept = KeptConnections(pool, most=1)
+    async with kept.lent() as connection:
+        await kept.aclose()
+        assert await connection.fetchval("SELECT 1") == 1
+    await eventually(partial(_held, kept), lambda number: number == 0)
+
+
 async def test_what_nobody_uses_goes_back(pool: Pool) -> None:
     """To the pool, which closes it in time."""
     kept = KeptConnections(pool, most=2, idle_seconds=0.01)
     await asyncio.gather(_pid(kept), _pid(kept))
-
-    async def held() -> int:
-        return kept.held
-
-    await eventually(held, lambda number: number == 0)
+    await eventually(partial(_held, kept), lambda number: number == 0)
     assert await _pid(kept)
     await kept.aclose()
