@@ -61,7 +61,7 @@ _DOCUMENTED: Final = (
         name="Last-Event-ID",
         param_in="header",
         required=False,
-        description="The last event's `id`, or a position: only what differs from that is told at the beginning.",
+        description="The last event's `id`, or the lowest position of what was read: what differs is told first.",
         schema=Schema(type="string", examples=["4711"]),  # type: ignore[arg-type]  # as above
     ),
 )
@@ -80,8 +80,11 @@ async def live(request: QueryRequest, streams: NamedDependency[LiveStreams]) -> 
     """Server-sent events: one for each of the views asked for, and again whenever its answers have changed.
 
     `event` is the view's name, `id` begins with the position that everything told includes, and `data` has `view`,
-    `revision` (opaque; it stays the same while the view's answers do), and `position`, `as_of`, `lag_events`, `source`
-    and `degraded` as in the `meta` of a query. Ask the view again with `ShelfWise-Min-Position: <position>`.
+    `revision` (opaque; it stays the same while the view's rows do), and `position`, `as_of`, `lag_events`, `source`
+    and `degraded` as in the `meta` of a query. Ask the view again with `ShelfWise-Min-Position: <position>`: all its
+    routes are that far. Where `furthest` is past it, one of them is further on; asked with `<furthest>`, it shows at
+    least what was told, and one that is behind waits. No event says that a day has begun: `sales`, `kpis` and
+    `best-sellers` counted from today change at the store's midnight, too.
 
     At most four events a second and view. A client that comes back with `Last-Event-ID` is told what differs from
     what it was told, and may be told something twice. Every 15 seconds there is a comment; then the key is looked at

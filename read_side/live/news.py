@@ -21,13 +21,16 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         view: the topic's name.
-        revision: opaque; while it stays the same, so do the answers of the topic's routes.
-        position, as_of, lag_events, source, degraded: as in the `meta` of a query.
+        revision: opaque; while it stays the same, so do the rows behind the topic's routes. A store's midnight alone
+            changes what a window that is counted from today takes of them.
+        position, as_of, lag_events, source, degraded: as in the `meta` of a query; of the view that is furthest behind.
+        furthest: the position of the view that is furthest on.
     """
 
     view: str
     revision: str
     position: int
+    furthest: int
     as_of: datetime | None
     lag_events: int | None
     source: Literal["cache", "table"]
@@ -47,6 +50,7 @@ def news_of(topic: Topic, standing: Standing) -> News:
         view=topic.name,
         revision="+".join(f"{version}.{state.build}.{state.revision}" for version, state in states),
         position=behind.position,
+        furthest=max(state.position for _, state in states),
         as_of=behind.as_of,
         lag_events=None if standing.head is None else max(0, standing.head - behind.position),
         source=standing.source,
@@ -58,7 +62,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     """What a client says by `Last-Event-ID`.
 
     Attributes:
-        position: of every view it has asked for, it knows what is shown up to here.
+        position: of every view it has asked for, it knows what is shown up to here; what is further on may be news.
         marks: what it was told last, by topic; empty where it gives a position of its own.
     """
 
@@ -69,7 +73,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it need not be told: where marks are given they decide, for rows can change at one position, too."""
         if self.marks:
             return self.marks.get(news.view) == news.mark
-        return news.position <= self.position
+        return news.furthest <= self.position
 
 
 def event_id(told: Iterable[News]) -> str:

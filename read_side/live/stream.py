@@ -14,8 +14,8 @@ from read_side.live.topics import Topic
 
 Ending: TypeAlias = Literal["time", "key", "shutdown", "fault"]
 """Why a stream ends: its time is up, its key opens it no more, the process ends, or something went wrong."""
-StillMay: TypeAlias = Callable[[], Awaitable[bool]]
-"""Whether the key that opened a stream still does."""
+StillMay: TypeAlias = Callable[[], Awaitable[Ending | None]]
+"""What ends a stream because of the key that opened it; None where the key still does."""
 
 _COME_BACK: Final = b"retry: 2000\n"
 """A client whose stream has ended comes back after two seconds."""
@@ -86,8 +86,8 @@ class Stream:
             if not self._is_over() and (due := self._due()):
                 yield due
             if not self._is_over() and loop.time() >= beats_at:
-                if not await self._still_may():
-                    self.end("key")
+                if (ending := await self._still_may()) is not None:
+                    self.end(ending)
                     break
                 beats_at = loop.time() + self._heartbeat_seconds
                 yield self._heartbeat()

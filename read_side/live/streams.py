@@ -6,17 +6,17 @@ from random import SystemRandom
 from typing import Final
 from uuid import UUID
 
+from read_side.live.checking import check_of
 from read_side.live.errors import StreamsFullError, TooManyStreamsError
 from read_side.live.news import Heard
 from read_side.live.settings import LiveSettings
-from read_side.live.stream import Ending, StillMay, Stream
+from read_side.live.stream import Ending, Stream
 from read_side.live.topics import Topic
 from read_side.live.watching import Watch
 from read_side.query_execution.admitting import Admitting
 from read_side.query_execution.states import States
 from read_side.query_execution.waking import WaitingRoom
 from shared_kernel.access.principals import Principal
-from shared_kernel.errors import UnauthenticatedError, UnavailableError
 from shared_kernel.http.authentication import Authentication
 from shared_kernel.http.health import Draining
 
@@ -86,7 +86,13 @@ class LiveStreams:
             heard=heard,
             lasts_seconds=usual if lasts_seconds is None else lasts_seconds,
             heartbeat_seconds=self.settings.heartbeat_seconds,
-            still_may=self._check_of(principal, topics, authorization),
+            still_may=check_of(
+                self._authentication,
+                authorization,
+                principal=principal,
+                topics=topics,
+                unchecked_seconds=self.settings.unchecked_seconds,
+            ),
         )
         watch = self._watch_of(stream.tenant_id)
         watch.streams.add(stream)
@@ -147,21 +153,3 @@ class LiveStreams:
         watch.close()
         self._ended.add(watch.task)
         watch.task.add_done_callback(self._ended.discard)
-
-    def _check_of(self, principal: Principal, topics: Sequence[Topic], authorization: bytes | None) -> StillMay:
-        """Asked at every heartbeat, it also keeps the key known to this process."""
-        loop = asyncio.get_running_loop()
-        good_at = loop.time()
-
-        async def still_may() -> bool:
-            nonlocal good_at
-            try:
-                now = await self._authentication.principal(authorization)
-            except UnauthenticatedError:
-                return False
-            except UnavailableError:
-                return loop.time() - good_at < self.settings.unchecked_seconds
-            good_at = loop.time()
-            return now.store == principal.store and all(now.role in topic.policy.roles for topic in topics)
-
-        return still_may

@@ -1,7 +1,7 @@
 """One look at a store for all the streams of it: when the projector has shown something, and now and then."""
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from contextvars import Context
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from read_side.live.news import News, news_of
 from read_side.live.settings import LiveSettings
 from read_side.live.stream import Stream
 from read_side.live.topics import Topic
+from read_side.query_execution.errors import ViewNotBuiltError
 from read_side.query_execution.states import Standing, States
 from read_side.query_execution.waking import Sleeper, WaitingRoom
 from shared_kernel.errors import UnavailableError
@@ -58,19 +59,37 @@ class Watch:
                 stream.end("fault")
 
     async def _tell(self) -> None:
-        topics = tuple({topic.name: topic for stream in self.streams for topic in stream.topics}.values())
+        # Not those that join meanwhile: they look for themselves, and see what this look may be too early for.
+        streams = tuple(self.streams)
+        topics = tuple({topic.name: topic for stream in streams for topic in stream.topics}.values())
         try:
-            standing = await self._states.of(self._tenant_id, _views_of(topics))
-            news = _news_of(topics, standing)
-            # A store in which nothing happens is no reason to ask its log again and again.
-            if any(stream.lacks(news) for stream in self.streams):
-                news = _news_of(topics, await self._states.with_head(self._tenant_id, standing))
+            news = await self._newest(topics, streams)
         except UnavailableError as error:
             # Nobody can tell just now: what was told holds until somebody can.
             log.debug("live_look_failed", reason=error.code)
             return
-        for stream in self.streams:
+        for stream in streams:
             stream.offer(news)
+
+    async def _newest(self, topics: tuple[Topic, ...], streams: tuple[Stream, ...]) -> dict[str, News]:
+        """Of all topics together; where a view is not built yet, of each that does without it."""
+        try:
+            return await self._together(topics, streams)
+        except ViewNotBuiltError as error:
+            log.debug("live_view_not_built", reason=error.code)
+        news: dict[str, News] = {}
+        for topic in topics:
+            with suppress(ViewNotBuiltError):
+                news |= await self._together((topic,), streams)
+        return news
+
+    async def _together(self, topics: tuple[Topic, ...], streams: tuple[Stream, ...]) -> dict[str, News]:
+        standing = await self._states.of(self._tenant_id, _views_of(topics))
+        news = _news_of(topics, standing)
+        # A store in which nothing happens is no reason to ask its log again and again.
+        if any(stream.lacks(news) for stream in streams):
+            news = _news_of(topics, await self._states.with_head(self._tenant_id, standing))
+        return news
 
 
 def _views_of(topics: tuple[Topic, ...]) -> tuple[View[Any], ...]:  # Any: rows of every kind

@@ -26,6 +26,16 @@ _ACTIVE = """
 INSERT INTO read.active_build (tenant_id, name, version, build) VALUES ($1, $2, $3, $4)
 ON CONFLICT (tenant_id, name, version) DO UPDATE SET build = $4
 """
+_OTHER_BUILDS = """
+INSERT INTO projection.build (name, version, build)
+SELECT name, version + 1, build FROM projection.build WHERE name = $1
+"""
+_OTHER_CHECKPOINT = """
+INSERT INTO projection.checkpoint (tenant_id, name, version, build, mode, position, as_of, revision, rows, parked)
+SELECT tenant_id, name, version + 1, build, mode, position, as_of, revision, rows, parked
+FROM projection.checkpoint WHERE tenant_id = $1 AND name = $2
+"""
+_OTHER_ACTIVE = "UPDATE read.active_build SET version = version + 1 WHERE tenant_id = $1 AND name = $2"
 
 
 async def make_tables(servers: Servers) -> None:
@@ -56,3 +66,16 @@ async def show(
         async with Redis.from_url(servers.redis_url) as redis:
             fields = {"i": INCARNATION, "e": "1", **{view.label: encode_state(state) for view, state in states}}
             await redis.hset(TenantKeys(tenant_id).state_key(), mapping=fields)
+
+
+async def have_of_another_version(servers: Servers, tenant_id: UUID, topic: str) -> None:
+    """As while a release is rolled out whose version of the topic's views is not the one that was built."""
+    connection = await asyncpg.connect(servers.read_admin_url)
+    try:
+        async with connection.transaction():
+            for view in TOPICS[topic].views:
+                await connection.execute(_OTHER_BUILDS, view.name)
+                await connection.execute(_OTHER_CHECKPOINT, tenant_id, view.name)
+                await connection.execute(_OTHER_ACTIVE, tenant_id, view.name)
+    finally:
+        await connection.close()

@@ -12,7 +12,7 @@ from shared_kernel.redis.multiplexed import MultiplexedRedis
 from tests.eventually import eventually
 from tests.read_side.live.conftest import QUICK, metrics_of, nobody_streams
 from tests.read_side.live.listening import Listening, listening
-from tests.read_side.live.stage import make_tables, show
+from tests.read_side.live.stage import have_of_another_version, make_tables, show
 from tests.read_side.query_execution.books import state
 from tests.read_side.query_execution.conftest import GENEROUS, Api, running_api
 from tests.read_side.query_execution.shelf import Shelf
@@ -96,19 +96,23 @@ async def test_a_revoked_key_ends_its_stream(api: Api, servers: Servers) -> None
 
     async with listening(api.app, "locations", key) as client:
         await client.event()
-        async with MultiplexedRedis.from_url(servers.redis_url) as redis:
-            await redis.connect()
-
-            async def ended() -> bool:
-                # Said until it is heard: the application may still be subscribing.
-                await RevocationMessages(redis).announce(hash_api_key(key, servers.secret_key))
-                return client.task.done()
-
-            await eventually(ended)
+        await _forget_until_it_ends(client, servers, key)
         end = await client.event()
 
     assert (end.name, end.data) == ("end", {"reason": "key"})
     await nobody_streams(api)
+
+
+async def _forget_until_it_ends(client: Listening, servers: Servers, key: str) -> None:
+    async with MultiplexedRedis.from_url(servers.redis_url) as redis:
+        await redis.connect()
+
+        async def ended() -> bool:
+            # Said until it is heard: the application may still be subscribing.
+            await RevocationMessages(redis).announce(hash_api_key(key, servers.secret_key))
+            return client.task.done()
+
+        await eventually(ended)
 
 
 async def test_a_slow_client_gets_the_newest_and_nothing_that_was_overtaken(api: Api, servers: Servers) -> None:
@@ -227,6 +231,23 @@ async def test_without_redis_it_is_told_from_the_tables(api: Api, servers: Serve
 
     assert (away.data["position"], away.data["source"]) == (2, "table")
     assert back.data["position"] == 3
+
+
+async def test_a_view_that_is_not_built_yet_silences_no_other(api: Api, servers: Servers) -> None:
+    """Whoever asked for both hears of the one that is there."""
+    tenant, key = await api.shelf.open_store()
+    await show(servers, tenant, {"locations": state(position=1), "kpis": state(position=1)})
+    await api.reaches_redis(key, "/live?views=locations&seconds=0")
+
+    async with listening(api.app, "kpis,locations", key) as client:
+        await client.event()
+        await client.event()
+        await api.redis.shut()
+        await have_of_another_version(servers, tenant, "kpis")
+        await show(servers, tenant, {"locations": state(position=2)}, in_redis=False)
+        told = await client.event()
+
+    assert (told.name, told.data["position"]) == ("locations", 2)
 
 
 async def test_a_parked_row_is_told_of(api: Api, servers: Servers) -> None:

@@ -16,7 +16,9 @@ _AS_OF = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def _news(view: str, position: int, revision: str = "1.1.1") -> News:
-    return News(view=view, revision=revision, position=position, as_of=_AS_OF, lag_events=0, source="cache")
+    return News(
+        view=view, revision=revision, position=position, furthest=position, as_of=_AS_OF, lag_events=0, source="cache"
+    )
 
 
 def test_every_route_can_be_listened_to_by_its_own_policy() -> None:
@@ -41,7 +43,7 @@ def test_a_topic_of_two_views_moves_with_either_and_shows_what_both_show() -> No
 
     news = news_of(TOPICS["orders"], Standing(states=states, source="table", head=10))
 
-    assert (news.position, news.lag_events, news.source, news.degraded) == (6, 4, "table", True)
+    assert (news.position, news.furthest, news.lag_events, news.source, news.degraded) == (6, 7, 4, "table", True)
     assert news.revision == f"{list_view.version}.2.9+{detail_view.version}.1.4"
 
 
@@ -64,6 +66,21 @@ def test_a_position_is_an_id_too() -> None:
 
     assert heard.includes(_news("orders", 6))
     assert not heard.includes(_news("orders", 7))
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_a_bare_position_includes_a_topic_once_it_includes_all_its_views(ahead: int) -> None:
+    """Whichever of the two is held up: what the other has shown since is news."""
+    states = {
+        view.label: ProjectionState(
+            build=1, revision=1, position=1000 if place == ahead else 6, as_of=_AS_OF, parked=0, rows=1
+        )
+        for place, view in enumerate(TOPICS["orders"].views)
+    }
+    news = news_of(TOPICS["orders"], Standing(states=states, source="cache", head=1000))
+
+    assert not read_event_id("900").includes(news)
+    assert read_event_id("1000").includes(news)
 
 
 @pytest.mark.parametrize("text", [None, "", "x", "-1", "1" * 20, "5 ", "0x5", "5;" + "a=b;" * 1000])
