@@ -1,4 +1,4 @@
-"""`sales`: sums by hour of the store's calendar in total, and by day also by title, author, location and channel.
+"""`sales`: sums by hour of the store's calendar in total, by day also by title, author, publisher, location, channel.
 
 An author gets the whole line, and so does each of several, so that authors do not add up to the total.
 """
@@ -16,7 +16,7 @@ from shared_kernel.events.orders import OrderedLine
 from shared_kernel.views import Key
 
 _Key: TypeAlias = tuple[Grain, Dimension, str, str]
-_MAX_AUTHOR_ID_CHARACTERS = 200  # names end well before it; an index takes it in any script
+_MAX_NAME_ID_CHARACTERS = 200  # names end well before it; an index takes it in any script
 
 
 class _Sum(msgspec.Struct, gc=False):
@@ -37,9 +37,9 @@ class _Sum(msgspec.Struct, gc=False):
         self.cost_minor += line.cost_minor
 
 
-def author_id(name: str) -> str:
-    """A name in the form in which spellings that differ by case, width or spaces are one author; may be empty."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())[:_MAX_AUTHOR_ID_CHARACTERS].rstrip()
+def name_id(name: str) -> str:
+    """An author's or a publisher's name as one of all spellings that differ by case, width or spaces; may be empty."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())[:_MAX_NAME_ID_CHARACTERS].rstrip()
 
 
 def _touches(recorded: AnyRecorded) -> Iterator[tuple[Key, SalesRow]]:
@@ -57,19 +57,20 @@ def _touches(recorded: AnyRecorded) -> Iterator[tuple[Key, SalesRow]]:
 
 def _sums(event: RevenueEvent) -> dict[tuple[Dimension, str], _Sum]:
     whole = _Sum(label="")
-    by_title: dict[tuple[Dimension, str], _Sum] = {}
-    by_author: dict[tuple[Dimension, str], _Sum] = {}
+    parts: dict[tuple[Dimension, str], _Sum] = {}
     for line in event.lines:
         whole.add(line)
-        _sum_for(by_title, ("title", f"{line.edition_id}"), line.title).add(line)
-        for identifier, name in _authors(line.authors):
-            _sum_for(by_author, ("author", identifier), name).add(line)
+        _sum_for(parts, ("title", f"{line.edition_id}"), line.title).add(line)
+        for identifier, name in _by_id(line.authors):
+            _sum_for(parts, ("author", identifier), name).add(line)
+        if line.publisher is not None:
+            for identifier, name in _by_id((line.publisher,)):
+                _sum_for(parts, ("publisher", identifier), name).add(line)
     return {
         ("all", ""): whole,
         ("location", f"{event.location_id}"): msgspec.structs.replace(whole, label=event.location_name),
         ("channel", event.channel): msgspec.structs.replace(whole, label=event.channel),
-        **by_title,
-        **by_author,
+        **parts,
     }
 
 
@@ -80,9 +81,9 @@ def _sum_for(sums: dict[tuple[Dimension, str], _Sum], key: tuple[Dimension, str]
     return known
 
 
-def _authors(names: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """Each author of a line once, however often and in whatever spelling it is named."""
-    return {identifier: name for name in names if (identifier := author_id(name))}.items()
+def _by_id(names: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Each once, however often and in whatever spelling a line names it."""
+    return {identifier: name for name in names if (identifier := name_id(name))}.items()
 
 
 def _row(key: _Key, total: _Sum, *, effect: Effect, currency: str) -> SalesRow:

@@ -1,1 +1,1 @@
-"""Figures of sales by hour and day, in the store's own calendar, in total and along four dimensions."""
+"""Figures of sales by hour and day, in the store's own calendar, in total and along five dimensions."""

@@ -38,8 +38,9 @@ async def sales(
     sales, in order, the whole range at once unless `limit` is given. A week or month that the range cuts has the
     days within it.
 
-    By title, author, location or channel (at most 400 days): most net sales first, in pages. An order counts once
-    for each of them. Each author of a title gets the whole of it, so that authors add up to more than the total.
+    By title, author, publisher, location or channel (at most 400 days): most net sales first, in pages. An order
+    counts once for each of them. Each author of a title gets the whole of it, so that authors add up to more than the
+    total; titles without a publisher are of none, so that publishers may add up to less.
     """
     tenant = principal_of(request).tenant
     parameters = parse_parameters(request, SalesParameters)

@@ -9,13 +9,13 @@ from read_side.query_execution import PlaceInt64, PlaceText, decode_cursor
 from read_side.sales.queries import ByDimension, ByTime, SalesByDimensionQuery, SalesByTimeQuery
 from shared_kernel.errors import FieldError, InvalidError
 
-By: TypeAlias = Literal["hour", "day", "week", "month", "title", "author", "location", "channel"]
+By: TypeAlias = Literal["hour", "day", "week", "month", "title", "author", "publisher", "location", "channel"]
 SalesQuery: TypeAlias = SalesByTimeQuery | SalesByDimensionQuery
 
 DEFAULT_DAYS: Final = 30
 _DEFAULT_LIMIT: Final = 20
 _MAX_LIMIT: Final = 100
-_MAX_CURSOR_CHARACTERS: Final = 1_500  # an author's 200 characters of four bytes, a sum and a digest, in base64
+_MAX_CURSOR_CHARACTERS: Final = 1_500  # a name's 200 characters of four bytes, a sum and a digest, in base64
 # A chart shows no more points than this; and what is summed by title stays some hundred thousand rows.
 _MAX_DAYS: Final[dict[By, int]] = {
     "hour": 31,
@@ -24,6 +24,7 @@ _MAX_DAYS: Final[dict[By, int]] = {
     "month": 10 * 366,
     "title": 400,
     "author": 400,
+    "publisher": 400,
     "location": 400,
     "channel": 400,
 }

@@ -11,7 +11,7 @@ from read_side.sales.view import VIEW
 from shared_kernel.money import SignedMoney
 
 ByTime: TypeAlias = Literal["hour", "day", "week", "month"]
-ByDimension: TypeAlias = Literal["title", "author", "location", "channel"]
+ByDimension: TypeAlias = Literal["title", "author", "publisher", "location", "channel"]
 
 _FIGURES: Final = (
     "orders",
@@ -57,12 +57,12 @@ ORDER BY sums.net_minor DESC, sums.dimension_id LIMIT $8
 
 
 class SalesFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sold in a bucket, or of a title, author, location or channel over the whole range.
+    """What was sold in a bucket, or of a title, author, publisher, location or channel over the whole range.
 
     Attributes:
         bucket: `2009-12-01T14`, `2009-12-01`, `2009-W49` (ISO 8601) or `2009-12`; by a dimension the range, `from/to`.
             An hour that the clocks repeat in autumn is one bucket. Buckets without sales are left out.
-        id: of the edition, the location, the channel; an author's normalised name. Not by time.
+        id: of the edition, the location, the channel; an author's or publisher's normalised name. Not by time.
         label: what to call it. Not by time.
         orders: placed less cancelled.
         units: copies ordered less those of cancelled orders.
@@ -101,7 +101,7 @@ class SalesByTimeQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SalesByDimensionQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The titles (or authors, locations, channels) of a range, most net sales first, ties by id."""
+    """The titles (or authors, publishers, locations, channels) of a range, most net sales first, ties by id."""
 
     by: ByDimension
     from_date: date

@@ -14,6 +14,7 @@ class OrderedLine(msgspec.Struct, frozen=True, kw_only=True):
     """A line with its price, tax and cost as they stood: nothing about it changes when the catalogue does.
 
     `net_minor + tax_minor = total_minor`, after `discount_minor`; `cost_minor` is of all copies, by moving average.
+    `publisher` is null where the catalogue knows none, and in events of before it was told.
     """
 
     line_id: UUID
@@ -29,6 +30,7 @@ class OrderedLine(msgspec.Struct, frozen=True, kw_only=True):
     total_minor: int
     cost_minor: int
     tax_rate_basis_points: int
+    publisher: str | None = None
 
 
 class ReturnedLine(OrderedLine, frozen=True, kw_only=True):

@@ -39,6 +39,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     sku: str = ""
     title: str = ""
     authors: tuple[str, ...] = ("Jane Austen",)
+    publisher: str | None = None
     price_minor: int = 1000
     cost_minor: int = 600
 
@@ -61,6 +62,7 @@ def line(book: Book, quantity: int = 1, *, line_id: str = "", discount_minor: in
         sku=book.sku or f"SKU-{book.name}",
         title=book.title or book.name.title(),
         authors=book.authors,
+        publisher=book.publisher,
         quantity=quantity,
         unit_price_minor=book.price_minor,
         discount_minor=discount_minor,

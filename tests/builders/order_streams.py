@@ -9,7 +9,13 @@ from tests.builders.order_log import NOON, Book, OrderLog, line
 from tests.builders.payment_log import PaymentLog
 
 BOOKS = tuple(
-    Book(name=f"book {number}", price_minor=number * 137, cost_minor=number * 80, authors=authors)
+    Book(
+        name=f"book {number}",
+        price_minor=number * 137,
+        cost_minor=number * 80,
+        authors=authors,
+        publisher=f"Press {number % 2}",
+    )
     for number, authors in enumerate((("A. Author",), ("a. author", "B. Author"), (), ("B. Author",)), start=1)
 )
 

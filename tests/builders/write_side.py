@@ -103,9 +103,9 @@ class WriteSide:
         answer = await self.run(partial(open_location, OpenLocation(name="Main street", kind="shop")))
         return answer.read(LocationDecided).id
 
-    async def edition(self, *, price_minor: int = 1299, tax_class: str = "zero") -> UUID:
+    async def edition(self, *, price_minor: int = 1299, tax_class: str = "zero", publisher: str | None = None) -> UUID:
         """An edition under a SKU of its own."""
-        command = edition_command(price_minor=price_minor, tax_class=tax_class)
+        command = edition_command(price_minor=price_minor, tax_class=tax_class, publisher=publisher)
         return (await self.run(partial(create_edition, command))).read(EditionDecided).id
 
     async def receive(self, location_id: UUID, edition_id: UUID, quantity: int, *, unit_cost_minor: int = 500) -> None:
@@ -186,13 +186,14 @@ def store_command() -> OpenStore:
     return OpenStore(name="Hatchards", slug=f"store-{next(_numbers)}", currency="GBP", timezone="Europe/London")
 
 
-def edition_command(*, price_minor: int = 1299, tax_class: str = "zero") -> CreateEdition:
+def edition_command(*, price_minor: int = 1299, tax_class: str = "zero", publisher: str | None = None) -> CreateEdition:
     """An edition under a SKU of its own."""
     return CreateEdition(
         sku=f"SKU-{next(_numbers)}",
         title="Emma",
         contributors=(ContributorEntry(name="Jane Austen", role="author"),),
         format="paperback",
+        publisher=publisher,
         list_price=Money(amount_minor=price_minor, currency="GBP"),
         tax_class=tax_class,
     )

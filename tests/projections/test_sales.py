@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from projections.sales import PROJECTION, author_id
+from projections.sales import PROJECTION, name_id
 from read_side.sales.view import SalesRow
 from shared_kernel.views import Key
 from tests.builders.folding import fold
@@ -72,6 +72,24 @@ def test_each_author_gets_the_whole_line_once() -> None:
     assert rows["day", "author", "2009-12-01", "terry pratchett"].net_minor == rows[DAY].net_minor
 
 
+def test_a_publisher_is_one_in_whatever_spelling_and_a_line_without_one_counts_for_none() -> None:
+    """An order counts once for it, with the copies of its lines alone."""
+    log = OrderLog()
+    log.place(
+        "A",
+        [
+            line(Book(name="emma", publisher="John Murray"), 2),
+            line(Book(name="persuasion", publisher="JOHN  MURRAY")),
+            line(Book(name="unbound"), 4),
+            line(Book(name="blank", publisher=" ")),
+        ],
+    )
+    found = {key[3]: row for key, row in _rows(log).items() if key[1] == "publisher"}
+    assert {(one, row.grain, row.bucket, row.orders, row.units) for one, row in found.items()} == {
+        ("john murray", "day", "2009-12-01", 1, 3)
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -83,8 +101,8 @@ def test_each_author_gets_the_whole_line_once() -> None:
 )
 def test_names_that_differ_in_case_width_or_spaces_are_one_author(name: str, expected: str) -> None:
     """Names without a letter are no author."""
-    assert author_id(name) == expected
-    assert len(author_id(name * 300)) <= 200
+    assert name_id(name) == expected
+    assert len(name_id(name * 300)) <= 200
 
 
 def test_a_return_counts_on_its_own_day_as_a_negative() -> None:

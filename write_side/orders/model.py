@@ -36,6 +36,7 @@ class OfferedEdition(msgspec.Struct, frozen=True, kw_only=True):
     sku: str
     title: str
     authors: tuple[str, ...]
+    publisher: str | None
     list_price_minor: int
     tax_class: str
     is_discontinued: bool

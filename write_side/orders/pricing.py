@@ -94,6 +94,7 @@ def priced_line(
         sku=edition.sku,
         title=edition.title,
         authors=edition.authors,
+        publisher=edition.publisher,
         quantity=quantity,
         unit_price_minor=unit_price_minor,
         discount_minor=0,

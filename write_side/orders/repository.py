@@ -20,7 +20,8 @@ from write_side.tenants.repository import StoreSettings
 _LOAD_OFFER = f"""
 WITH {HELD}
 SELECT t.prices_include_tax, t.tax_rates::text AS tax_rates, l.name AS location_name, wanted.edition_id AS wanted_id,
-       e.sku, e.title, e.contributors::text AS contributors, e.list_price_minor, e.tax_class, e.discontinued_at,
+       e.sku, e.title, e.contributors::text AS contributors, e.publisher, e.list_price_minor, e.tax_class,
+       e.discontinued_at,
        held.stock_id, held.location_id, held.edition_id, held.version, held.on_hand, held.reserved, held.value_minor,
        held.waiting
 FROM write.tenant t
@@ -49,7 +50,7 @@ WITH held AS MATERIALIZED (
                                    WHERE l.tenant_id = $1 AND l.order_id = $2))
     ORDER BY s.location_id, s.edition_id FOR NO KEY UPDATE
 )
-SELECT l.line_id, l.edition_id AS line_edition_id, l.sku, l.title, l.authors::text AS authors, l.quantity,
+SELECT l.line_id, l.edition_id AS line_edition_id, l.sku, l.title, l.authors::text AS authors, l.publisher, l.quantity,
        l.fulfilled_quantity, l.returned_quantity, l.unit_price_minor, l.discount_minor, l.net_minor, l.tax_minor,
        l.total_minor, l.cost_minor, l.tax_rate_basis_points,
        held.stock_id, held.location_id, held.edition_id, held.version, held.on_hand, held.reserved, held.value_minor,
@@ -72,12 +73,13 @@ _ADDING = f"""
 ), added_line AS (
     INSERT INTO write.order_line (tenant_id, order_id, line_id, place, edition_id, sku, title, authors, quantity,
                                   fulfilled_quantity, returned_quantity, unit_price_minor, discount_minor, net_minor,
-                                  tax_minor, total_minor, cost_minor, tax_rate_basis_points)
+                                  tax_minor, total_minor, cost_minor, tax_rate_basis_points, publisher)
     SELECT $1, l.*
     FROM json_to_recordset($13::json)
         AS l(order_id uuid, line_id uuid, place int, edition_id uuid, sku text, title text, authors jsonb, quantity int,
              fulfilled_quantity int, returned_quantity int, unit_price_minor bigint, discount_minor bigint,
-             net_minor bigint, tax_minor bigint, total_minor bigint, cost_minor bigint, tax_rate_basis_points int)
+             net_minor bigint, tax_minor bigint, total_minor bigint, cost_minor bigint, tax_rate_basis_points int,
+             publisher text)
 )
 """  # noqa: S608 - the same
 _SAVE = f"""
@@ -210,6 +212,7 @@ def _offered(row: asyncpg.Record) -> OfferedEdition:
         sku=row["sku"],
         title=row["title"],
         authors=tuple(contributor.name for contributor in contributors if contributor.role == "author"),
+        publisher=row["publisher"],
         list_price_minor=row["list_price_minor"],
         tax_class=row["tax_class"],
         is_discontinued=row["discontinued_at"] is not None,
@@ -223,6 +226,7 @@ def _line(row: asyncpg.Record) -> OrderLine:
         sku=row["sku"],
         title=row["title"],
         authors=msgspec.json.decode(row["authors"], type=tuple[str, ...]),
+        publisher=row["publisher"],
         quantity=row["quantity"],
         unit_price_minor=row["unit_price_minor"],
         discount_minor=row["discount_minor"],

@@ -66,6 +66,7 @@ order_line = Table(
     Column("total_minor", BigInteger, nullable=False),
     Column("cost_minor", BigInteger, nullable=False),
     Column("tax_rate_basis_points", Integer, nullable=False),
+    Column("publisher", Text),
     ForeignKeyConstraint(
         ["tenant_id", "order_id"],
         ["write.sales_order.tenant_id", "write.sales_order.order_id"],

@@ -106,6 +106,19 @@ async def test_channels_and_locations_are_summed_too(servers: Servers, by: str, 
     assert [row.label for row in rows] == expected
 
 
+async def test_publishers_are_summed_by_their_latest_spelling(servers: Servers) -> None:
+    """What was sold without one is of none."""
+    log = OrderLog(id_of("tenant"))
+    for name, publisher, day in (("emma", "John Murray", 1), ("persuasion", "JOHN MURRAY", 2), ("omens", None, 2)):
+        book = Book(name=name, publisher=publisher)
+        log.place(name, [line(book)], at=datetime(2009, 12, day, 9, tzinfo=LONDON))
+    await fill_tables(servers, [PROJECTION], [log.events])
+    rows, _ = await _answer(servers, _ask(by="publisher"))
+    assert [(row.id, row.label, row.orders, row.units, row.net.amount_minor) for row in rows] == [
+        ("john murray", "JOHN MURRAY", 2, 2, 1800)
+    ]
+
+
 @pytest.mark.parametrize("by", ["day", "author"])
 async def test_pages_put_together_are_the_whole(servers: Servers, by: str) -> None:
     """Each cursor goes on where its page ended, ties included."""

@@ -4,8 +4,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeAlias
 
+import msgspec
 import pytest
 
+from shared_kernel.events.orders import OrderCancelled, OrderPlaced
 from shared_kernel.identifiers import new_id
 from tests.builders.write_side import WriteSide
 from write_side.command_execution.requests import Outcome
@@ -55,6 +57,21 @@ async def test_what_happens_to_an_order_costs_six_round_trips(
     async with write_side.counting() as trips:
         await write_side.run(command(order))
     assert len(trips) == 6, trips
+
+
+async def test_what_is_undone_tells_the_publisher_that_was_sold(write_side: WriteSide) -> None:
+    """As the line kept it: what is taken off a publisher's sums was added to the same."""
+    location = await write_side.location()
+    emma, unbound = await write_side.edition(publisher="John Murray"), await write_side.edition(publisher=None)
+    for edition in (emma, unbound):
+        await write_side.receive(location, edition, 1)
+    order = await write_side.place(location, [(emma, 1), (unbound, 1)])
+    await write_side.run(_cancel(order))
+    recorded = {event.type: event.payload for event in await write_side.log()}
+    placed = msgspec.convert(recorded["OrderPlaced"], OrderPlaced)
+    cancelled = msgspec.convert(recorded["OrderCancelled"], OrderCancelled)
+    for lines in (placed.lines, cancelled.lines):
+        assert [line.publisher for line in lines] == ["John Murray", None]
 
 
 async def test_copies_may_leave_from_where_they_are_free(write_side: WriteSide) -> None:
