@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
-import msgspec
-from sqlalchemy.dialects.postgresql import JSONB
 
 from benchmarks.place import Place
 from benchmarks.stores import BenchStore, placed, times
 from projections import best_sellers, kpis, order_detail, order_list, sales, store_counts
 from projections.fold import AnyRecorded, Projection
+from projections.runtime.codec import ViewCodec
 from shared_kernel.events.envelope import Metadata, Recorded, StoreTime
 from shared_kernel.identifiers import new_id
 
@@ -122,23 +121,12 @@ async def _finish(connection: asyncpg.Connection, store: BenchStore, table: _Tab
 async def _copy(
     connection: asyncpg.Connection, store: BenchStore, table: _Table, rows: list[Any], *, position: int
 ) -> None:
-    view = table.projection.view
-    json_columns = {column.name for column in view.own_columns if isinstance(column.type, JSONB)}
-    names = [column.name for column in view.own_columns]
-
-    def values(row: Any) -> tuple[object, ...]:  # noqa: ANN401  # rows of every view
-        found = (getattr(row, name) for name in names)
-        encoded = (
-            msgspec.json.encode(value).decode() if name in json_columns and value is not None else value
-            for name, value in zip(names, found, strict=True)
-        )
-        return (store.tenant_id, _BUILD, *encoded, position)
-
+    codec = ViewCodec(table.projection.view)
     await connection.copy_records_to_table(
-        f"{view.table.name}_b{_BUILD}",
+        codec.build_table(_BUILD),
         schema_name="read",
-        columns=["tenant_id", "build", *names, "position"],
-        records=(values(row) for row in rows),
+        columns=codec.copied_columns,
+        records=codec.copied_records(_BUILD, store.tenant_id, ((row, position) for row in rows)),
     )
     table.written += len(rows)
 

@@ -11,6 +11,8 @@ Key: TypeAlias = tuple[Hashable, ...]
 """The values of a view's key columns, in their order."""
 
 READ_SCHEMA = "read"
+DOCUMENT = "document"
+"""The column of rows that carry their list's item, ready to be sent."""
 WHOLE_TENANT = "*"
 """The key under which a tenant is parked for a projection, when it cannot even be said which rows an event touches."""
 _MAX_NAME_BYTES = 63 - len("__v999_b99999")
@@ -26,6 +28,8 @@ class View(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
         key: names of the columns that identify a row within its tenant and build.
         table: made by `view_table`.
         body: encodes a row as the `data` of its entity query; None where rows are not written through to Redis.
+        document: encodes a row as an item of its list, for the column `DOCUMENT`, which the runtime fills whenever it
+            writes the row; the same text for equal rows. None where there is no such column.
     """
 
     name: str
@@ -34,6 +38,7 @@ class View(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
     key: tuple[str, ...]
     table: Table
     body: Callable[[RowT], bytes] | None = None
+    document: Callable[[RowT], str] | None = None
 
     @property
     def label(self) -> str:
@@ -42,7 +47,7 @@ class View(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
 
     @property
     def own_columns(self) -> tuple[Column[Any], ...]:  # Any: columns of every type side by side
-        """The columns a fold fills: all but tenant, build and position, which the runtime owns."""
+        """The columns a fold fills: all but tenant, build, position and document, which the runtime owns."""
         return tuple(column for column in self.table.columns if column.name not in RUNTIME_COLUMNS)
 
     def key_of(self, row: RowT) -> Key:
@@ -50,7 +55,7 @@ class View(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
         return tuple(getattr(row, name) for name in self.key)
 
 
-RUNTIME_COLUMNS = ("tenant_id", "build", "position")
+RUNTIME_COLUMNS = ("tenant_id", "build", "position", DOCUMENT)
 
 
 def view_table(name: str, version: int, *columns: Column[Any] | Index | ForeignKeyConstraint) -> Table:

@@ -12,7 +12,7 @@ from sqlalchemy import Column
 from sqlalchemy.dialects.postgresql import JSONB, asyncpg
 
 from projections.fold import Sums
-from shared_kernel.views import Key, View
+from shared_kernel.views import DOCUMENT, Key, View
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 _DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
@@ -36,6 +36,7 @@ class ViewCodec(Generic[RowT]):
         self.view = view
         self._sums = sums
         self._columns = view.own_columns
+        self._written = (*self._columns, *(column for column in view.table.columns if column.name == DOCUMENT))
         self._fields = {field.name: field.type for field in msgspec.structs.fields(view.row)}
         self._check_shape()
         self._decoders = {
@@ -44,10 +45,11 @@ class ViewCodec(Generic[RowT]):
             if isinstance(column.type, JSONB)
         }
         self._names = tuple(column.name for column in self._columns)
+        self._position_place = 1 + len(self._names)
         self._key_places = tuple(1 + self._names.index(name) for name in view.key)
         self.table = f"{view.table.schema}.{view.table.name}"
         self.key_parameters = 2 + len(view.key)
-        self.upsert_parameters = 3 + len(self._columns)
+        self.upsert_parameters = 3 + len(self._written)
         self.select_by_keys = self.select_from(1)
         self.select_all = self._select_all()
         self.upsert = self.upsert_from(1)
@@ -56,11 +58,15 @@ class ViewCodec(Generic[RowT]):
 
     def decode(self, record: Record) -> StoredRow[RowT]:
         """The struct of a selected record."""
-        values = dict(zip(self._names, record[1:-1], strict=True))
+        values = dict(zip(self._names, record[1 : self._position_place], strict=True))
         for name, decoder in self._decoders.items():
             if values[name] is not None:
                 values[name] = decoder(values[name])
-        return StoredRow(row=self.view.row(**values), position=record[-1])
+        return StoredRow(row=self.view.row(**values), position=record[self._position_place])
+
+    def documents(self, record: Record, row: RowT) -> tuple[str, str] | None:
+        """The document in a record of `select_all`, and this row's; None where rows carry none."""
+        return None if self.view.document is None else (record[DOCUMENT], self.view.document(row))
 
     def upsert_arguments(self, build: int, rows: Sequence[tuple[UUID, RowT, int]]) -> list[object]:
         """Build, tenants, positions, then one array a column, for `self.upsert`.
@@ -69,7 +75,7 @@ class ViewCodec(Generic[RowT]):
             msgspec.ValidationError, TypeError: a value has no JSON form.
         """
         structs = [row for _, row, _ in rows]
-        arrays = [self._values(column, structs) for column in self._columns]
+        arrays = [self._values(column, structs) for column in self._written]
         return [build, [tenant for tenant, _, _ in rows], [position for _, _, position in rows], *arrays]
 
     def key_arguments(self, build: int, keys: Iterable[tuple[UUID, Key]]) -> list[object]:
@@ -81,7 +87,7 @@ class ViewCodec(Generic[RowT]):
     @property
     def copied_columns(self) -> list[str]:
         """The order of `copied_records`' values."""
-        return ["tenant_id", "build", "position", *(column.name for column in self._columns)]
+        return ["tenant_id", "build", "position", *(column.name for column in self._written)]
 
     def copied_records(
         self, build: int, tenant_id: UUID, rows: Iterable[tuple[RowT, int]]
@@ -93,7 +99,8 @@ class ViewCodec(Generic[RowT]):
         """
         iterator = iter(rows)
         while chunk := list(islice(iterator, _COPIED_TOGETHER)):
-            arrays = [self._values(column, [row for row, _ in chunk]) for column in self._columns]
+            structs = [row for row, _ in chunk]
+            arrays = [self._values(column, structs) for column in self._written]
             positions = [position for _, position in chunk]
             yield from zip(repeat(tenant_id), repeat(build), positions, *arrays, strict=False)
 
@@ -111,6 +118,9 @@ class ViewCodec(Generic[RowT]):
 
     def _values(self, column: Column[Any], rows: Sequence[RowT]) -> list[object]:  # Any: columns of every type
         # Column by column: what a column is made of is asked once and not for every row.
+        if column.name == DOCUMENT:
+            assert self.view.document is not None, "only then it is written"
+            return list(map(self.view.document, rows))
         values = list(map(attrgetter(column.name), rows))
         if column.name in self._decoders:
             return [None if value is None else msgspec.json.encode(value).decode() for value in values]
@@ -121,13 +131,17 @@ class ViewCodec(Generic[RowT]):
         if columns != self._fields.keys():
             message = f"view {self.view.label}: row and table differ in {sorted(columns ^ self._fields.keys())}"
             raise TypeError(message)
+        if (self.view.document is None) == (DOCUMENT in self.view.table.columns):
+            message = f"view {self.view.label}: a row's document and its column are there together, or neither"
+            raise TypeError(message)
         if self._sums is not None:
             self._check_sums(columns, self._sums)
 
     def _check_sums(self, columns: set[str], sums: Sums) -> None:
         summed = {*sums.added, *sums.latest}
-        if summed - (columns - set(self.view.key)) or self.view.body is not None:
-            message = f"view {self.view.label}: sums are columns beside the key, of rows that do not go to Redis"
+        is_told = self.view.body is not None or self.view.document is not None
+        if summed - (columns - set(self.view.key)) or is_told:
+            message = f"view {self.view.label}: sums are columns beside the key, of rows without body and document"
             raise TypeError(message)
         if any(isinstance(column.type, JSONB) for column in self._columns):
             message = f"view {self.view.label}: rows of sums have no JSON columns, which would be written as text"
@@ -171,8 +185,9 @@ class ViewCodec(Generic[RowT]):
 
     def _select_all(self) -> str:
         order = ", ".join(f"t.{name}" for name in self.view.key)
+        document = "" if self.view.document is None else f", t.{DOCUMENT}"
         return (
-            f"SELECT {self._selected('t')} FROM {self.table} t "  # noqa: S608 - names of a Table
+            f"SELECT {self._selected('t')}{document} FROM {self.table} t "  # noqa: S608 - names of a Table
             f"WHERE t.tenant_id = $1 AND t.build = $2 ORDER BY {order}"
         )
 
@@ -187,9 +202,9 @@ class ViewCodec(Generic[RowT]):
 
     def upsert_from(self, first: int) -> str:
         """Write rows, for `upsert_arguments`; `first` as in `select_from`."""
-        names = self._names
+        names = [column.name for column in self._written]
         arrays = [f"${first + 1}::uuid[]", f"${first + 2}::bigint[]"]
-        arrays += [self._array(column, number) for number, column in enumerate(self._columns, first + 3)]
+        arrays += [self._array(column, number) for number, column in enumerate(self._written, first + 3)]
         values = [f"new.{name}::jsonb" if name in self._decoders else f"new.{name}" for name in names]
         assignments = [f"{name} = excluded.{name}" for name in [*names, "position"] if name not in self.view.key]
         return (

@@ -240,7 +240,14 @@ class _Table:
             stands = self._codec.decode(record)
         except (msgspec.MsgspecError, TypeError) as error:
             return [_whole(self._tenant_id, key, table=f"cannot be read: {summary_of(describe(error))}", fold="a row")]
-        return _compare_row(self._tenant_id, key, stands, should)
+        if should is None:
+            return [_whole(self._tenant_id, key, table="a row", fold=None)]
+        pairs = [*_pairs(stands, should), ("document", *(self._codec.documents(record, should.row) or (None, None)))]
+        return [
+            Difference(tenant_id=self._tenant_id, key=encode_key(key), column=column, table=table, fold=fold)
+            for column, table, fold in pairs
+            if table != fold
+        ]
 
 
 def _whole(tenant_id: UUID, key: Key, *, table: str | None, fold: str | None) -> Difference:
@@ -253,18 +260,14 @@ def _failing(tenant_id: UUID, key: str, error: str) -> Difference:
     )
 
 
-def _compare_row(tenant_id: UUID, key: Key, stands: AnyStoredRow, should: AnyStoredRow | None) -> list[Difference]:
-    if should is None:
-        return [_whole(tenant_id, key, table="a row", fold=None)]
+def _pairs(stands: AnyStoredRow, should: AnyStoredRow) -> list[tuple[str, object, object]]:
+    """What differs at all, column by column: as it stands and as it should."""
     if stands == should:
         return []
     before, after = msgspec.structs.asdict(stands.row), msgspec.structs.asdict(should.row)
-    pairs = [(column, value, after[column]) for column, value in before.items()]
-    pairs.append(("position", stands.position, should.position))
     return [
-        Difference(tenant_id=tenant_id, key=encode_key(key), column=column, table=table, fold=fold)
-        for column, table, fold in pairs
-        if table != fold
+        *((column, value, after[column]) for column, value in before.items()),
+        ("position", stands.position, should.position),
     ]
 
 

@@ -2,8 +2,8 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from read_side.order_list.queries import ORDERS, OrderItem, order_page
-from read_side.order_list.view import VIEW
+from read_side.order_list.queries import ORDERS, order_page
+from read_side.order_list.view import VIEW, OrderItem
 from read_side.query_execution import (
     Envelope,
     NamedDependency,

@@ -1,53 +1,16 @@
-"""The list of orders: what it may be filtered and sorted by, and one item of it."""
+"""The list of orders: what it may be filtered and sorted by."""
 
-from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
-from uuid import UUID
+from typing import Annotated
 
 import msgspec
 
-from read_side.order_list.view import VIEW
-from read_side.query_execution import RANGE, Answer, Filter, ListQuery, ListSpecification, Record, Snapshot, list_page
-from shared_kernel.money import Money
-
-OrderStatus: TypeAlias = Literal["placed", "confirmed", "fulfilled", "cancelled", "returned"]
-PaymentStatus: TypeAlias = Literal["none", "authorized", "captured", "refunded", "failed"]
-FulfilmentStatus: TypeAlias = Literal["unfulfilled", "partial", "fulfilled"]
-Channel: TypeAlias = Literal["web", "pos"]
-
-
-class OrderItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An order in a list. `item_count` is of copies."""
-
-    id: UUID
-    number: str
-    placed_at: datetime
-    status: OrderStatus
-    payment_status: PaymentStatus
-    fulfilment_status: FulfilmentStatus
-    channel: Channel
-    location_id: UUID
-    customer_id: UUID | None
-    item_count: int
-    total: Money
-
+from read_side.order_list.view import VIEW, Channel, FulfilmentStatus, OrderStatus, PaymentStatus
+from read_side.query_execution import RANGE, Answer, Filter, ListQuery, ListSpecification, Snapshot, document_page
+from shared_kernel.views import DOCUMENT
 
 ORDERS = ListSpecification(
     view=VIEW,
-    columns=(
-        "order_id",
-        "number",
-        "placed_at",
-        "status",
-        "payment_status",
-        "fulfilment_status",
-        "channel",
-        "location_id",
-        "customer_id",
-        "item_count",
-        "total_minor",
-        "currency",
-    ),
+    columns=(DOCUMENT,),
     sorts={"placed_at": "placed_at", "total": "total_minor", "number": "number"},
     default_sort="-placed_at",
     filters={
@@ -66,20 +29,4 @@ ORDERS = ListSpecification(
 
 async def order_page(snapshot: Snapshot, query: ListQuery) -> Answer:
     """One page of orders."""
-    return await list_page(snapshot, ORDERS, query, item=_item)
-
-
-def _item(record: Record) -> OrderItem:
-    return OrderItem(
-        id=record["order_id"],
-        number=record["number"],
-        placed_at=record["placed_at"],
-        status=record["status"],
-        payment_status=record["payment_status"],
-        fulfilment_status=record["fulfilment_status"],
-        channel=record["channel"],
-        location_id=record["location_id"],
-        customer_id=record["customer_id"],
-        item_count=record["item_count"],
-        total=Money(amount_minor=record["total_minor"], currency=record["currency"]),
-    )
+    return await document_page(snapshot, ORDERS, query)

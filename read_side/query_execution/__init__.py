@@ -32,6 +32,9 @@ import this package: projections import `view.py`.) There are three shapes of qu
     async def order_page(snapshot: Snapshot, query: ListQuery) -> Answer:
         return await list_page(snapshot, ORDERS, query, item=order_item)      # order_item: Record -> Struct
 
+   Where rows carry their item ready to be sent (the view has a `document`): `columns=(DOCUMENT,)` and
+   `document_page(snapshot, ORDERS, query)`, which costs a third less; for what is read far more often than it changes.
+
    With further parameters (`own_parameters=` in the route): `page, own = parse_list_with(request, ORDERS, Own)`, and a
    frozen query struct that holds both (`page: ListQuery`, plus yours, resolved).
 
@@ -75,7 +78,7 @@ from litestar.params import FromPath
 from read_side.query_execution.answers import Answer, Fetch, Record, Snapshot
 from read_side.query_execution.cursors import PlaceInt64, PlaceText, decode_cursor, encode_cursor
 from read_side.query_execution.frozen import BuildProgress
-from read_side.query_execution.lists.page import list_page
+from read_side.query_execution.lists.page import document_page, list_page
 from read_side.query_execution.lists.parsing import parse_list, parse_list_with
 from read_side.query_execution.lists.specification import (
     EQUAL,
@@ -113,6 +116,7 @@ __all__ = [
     "Response",
     "Snapshot",
     "decode_cursor",
+    "document_page",
     "encode_cursor",
     "has_parameter",
     "list_page",

@@ -122,10 +122,10 @@ async def test_the_projector_has_no_other_way_to_change_the_schema(servers: Serv
     async with open_runtime(servers, PROJECTIONS) as runtime, runtime.read_pool.acquire() as connection:
         for statement in (
             "CREATE TABLE read.mine (id int)",
-            "DROP TABLE read.order_list__v1",
-            "ALTER TABLE read.order_list__v1 DISABLE ROW LEVEL SECURITY",
-            "DROP POLICY tenant_isolation ON read.order_list__v1",
-            "SELECT projection.protect('order_list__v1', NULL)",
+            "DROP TABLE read.order_list__v2",
+            "ALTER TABLE read.order_list__v2 DISABLE ROW LEVEL SECURITY",
+            "DROP POLICY tenant_isolation ON read.order_list__v2",
+            "SELECT projection.protect('order_list__v2', NULL)",
             "SELECT projection.make_table('{}')",
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -1,12 +1,13 @@
 """Given order events, then the rows of the list."""
 
-from datetime import timedelta
+from datetime import timedelta, timezone
 
+import msgspec
 import pytest
 
 from projections.order_list import PROJECTION
 from projections.order_rows import OrderNeverPlacedError
-from read_side.order_list.view import OrderListRow
+from read_side.order_list.view import OrderItem, OrderListRow, document_of
 from shared_kernel.events.orders import OrderCancelled
 from tests.builders.folding import fold
 from tests.builders.order_log import EMMA, NOON, PERSUASION, SHOP, OrderLog, id_of, line
@@ -35,6 +36,24 @@ def test_a_placed_order_is_listed_with_what_it_was_placed_with() -> None:
         total_minor=2800,
         currency="GBP",
     )
+
+
+def test_a_row_carries_its_item_of_the_list() -> None:
+    """Of the contract's type; the same for the same moment, wherever that was read. Another text is another version."""
+    log = OrderLog()
+    log.place("A", [line(EMMA, 2), line(PERSUASION)])
+    row = _only_row(log)
+    document = document_of(row)
+    item = msgspec.json.decode(document, type=OrderItem)
+    assert (item.id, item.number, item.placed_at, item.item_count) == (id_of("A"), "SW-A", NOON, 3)
+    assert (item.total.amount_minor, item.total.currency, item.customer_id) == (2800, "GBP", None)
+    assert document == (
+        f'{{"id":"{id_of("A")}","number":"SW-A","placed_at":"2009-12-01T12:30:00Z","status":"placed",'
+        '"payment_status":"none","fulfilment_status":"unfulfilled","channel":"web",'
+        f'"location_id":"{SHOP}","customer_id":null,"item_count":3,"total":{{"amount_minor":2800,"currency":"GBP"}}}}'
+    )
+    elsewhere = row.placed_at.astimezone(timezone(timedelta(hours=5)))
+    assert document_of(msgspec.structs.replace(row, placed_at=elsewhere)) == document
 
 
 def test_a_partial_fulfilment_leaves_the_order_placed() -> None:

@@ -90,7 +90,7 @@ async def test_every_view_answers_with_the_contract_s_shape(servers: Servers) ->
     async with _api(servers) as (client, busy, _):
         orders = await client.get("/orders", headers=bearer(busy))
         assert orders.headers["shelfwise-position"] == "6"
-        assert orders.json()["meta"]["projection"] == "order_list@1"
+        assert orders.json()["meta"]["projection"] == "order_list@2"
         assert orders.json()["meta"]["exact_count"] == 2
         assert [row["number"] for row in orders.json()["data"]] == ["SW-second order", "SW-first order"]
         order = await _data(client, f"/orders/{ORDER}", busy)

@@ -15,7 +15,7 @@ from read_side.locations.queries import LOCATIONS
 from read_side.order_list.queries import ORDERS
 from read_side.payments.queries import PAYMENTS
 from read_side.query_execution import ListQuery, ListSpecification
-from read_side.query_execution.lists.statements import list_statement
+from read_side.query_execution.lists.statements import gathered_statement, list_statement
 from read_side.query_execution.one_statement import with_state
 from read_side.stock_levels.queries import LOW, STOCK
 from read_side.stock_movements.queries import MOVEMENTS
@@ -24,6 +24,7 @@ from read_side.webhooks.queries import WEBHOOKS
 from shared_kernel.database.pool import IN_INDEX_ORDER
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.identifiers import new_id
+from shared_kernel.views import DOCUMENT
 from tests.servers import Servers
 
 _LISTS = (
@@ -40,6 +41,9 @@ def _statements() -> Iterator[tuple[str, str, int]]:
             assert statement.is_held_in_order, f"{specification.view.label} has no index for {sort}"
             parameters = 2 + len(arguments)
             yield f"{specification.view.label} by {sort}", with_state(statement.text, parameters), parameters
+            if specification.columns == (DOCUMENT,):
+                gathered, _ = gathered_statement(specification, ListQuery(conditions=(), sort=sort), keyed=True)
+                yield f"{specification.view.label} gathered", with_state(gathered.text, parameters), parameters
 
 
 @pytest.mark.parametrize("specification", [LOW, ORDERS])
@@ -47,6 +51,7 @@ def test_every_sort_of_every_list_has_an_index(specification: ListSpecification)
     """Checked where the statements are made; and there is more than one list."""
     assert specification in _LISTS
     assert len(list(_statements())) > len(_LISTS)
+    assert "gathered" in "".join(name for name, _, _ in _statements())
 
 
 async def test_no_page_is_sorted(servers: Servers) -> None:

@@ -56,7 +56,7 @@ async def test_half_a_log_is_archived_though_the_archiver_dies_at_every_step(
     installation = installation_of(logs.servers, tmp_path)
     async with running_projector(logs.servers):
         await projected(logs.servers)
-        request = RebuildRequest(name="order_list", version=1, tenant_id=None, rate=0, keep_old=False)
+        request = RebuildRequest(name="order_list", version=2, tenant_id=None, rate=0, keep_old=False)
         assert (
             await rebuild_projection(
                 installation, request, on_progress=lambda _done, _of: None, on_running=lambda _running: None
@@ -135,7 +135,7 @@ async def test_what_somebody_has_still_to_fold_stays(logs: ArchivedLogs) -> None
         await admin.execute(
             "INSERT INTO projection.parked_key (id, tenant_id, name, version, build, key, state, first_position,"
             " attempts, error, next_attempt_at)"
-            " VALUES (gen_random_uuid(), $1, 'order_list', 1, 1, 'a', 'dead', 7, 5, 'x', now())",
+            " VALUES (gen_random_uuid(), $1, 'order_list', 2, 1, 'a', 'dead', 7, 5, 'x', now())",
             TENANTS[0],
         )
         assert await until() == [6, free[1]]

@@ -67,7 +67,7 @@ async def test_killed_archivers_lose_nothing_and_every_reader_crosses_the_seam(
 
     installation = installation_of(logs.servers, tmp_path)
     async with running_projector(logs.servers):
-        request = RebuildRequest(name="order_list", version=1, tenant_id=None, rate=0, keep_old=False)
+        request = RebuildRequest(name="order_list", version=2, tenant_id=None, rate=0, keep_old=False)
         assert (
             await rebuild_projection(
                 installation, request, on_progress=lambda _done, _of: None, on_running=lambda _running: None

@@ -38,7 +38,7 @@ async def test_a_poison_event_blocks_only_its_key_and_heals_in_order(servers: Se
     with worker(servers, "failing", "poison"):
         await eventually(dead, lambda states: states == ["dead"], within_seconds=60)
         await eventually(lambda: tallies(admin, TWO), lambda rows: len(rows) == 2 and rows[1][1] == 3)
-        orders = "SELECT count(*) FROM read.order_list__v1"
+        orders = "SELECT count(*) FROM read.order_list__v2"
         await eventually(lambda: admin.fetchval(orders), lambda shown: shown == 8)
         assert await tallies(admin, ONE) == [("pos", 1, "SW-c", 3), ("web", 1, "SW-a", 1)]
         (letter,) = shelfwise.answer("dead-letters", "list")["dead_letters"]

@@ -76,7 +76,7 @@ async def side(servers: Servers) -> AsyncIterator[WriteSide]:
 
 async def orders(admin: asyncpg.Connection) -> dict[UUID, int]:
     """How many orders each store's list shows."""
-    rows = await admin.fetch("SELECT tenant_id, count(*) AS orders FROM read.order_list__v1 GROUP BY 1")
+    rows = await admin.fetch("SELECT tenant_id, count(*) AS orders FROM read.order_list__v2 GROUP BY 1")
     return {row["tenant_id"]: row["orders"] for row in rows}
 
 

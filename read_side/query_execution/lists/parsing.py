@@ -98,7 +98,8 @@ def _take_conditions(texts: dict[str, str], specification: ListSpecification, fa
         else:
             conditions.append(Condition(field=field, operator=operator, value=value))
     # `status=paid` and `status[eq]=paid` are one question, and so are the same filters in another order.
-    conditions.sort(key=lambda condition: (condition.field, condition.operator, f"{condition.value}"))
+    if len(conditions) > 1:
+        conditions.sort(key=lambda condition: (condition.field, condition.operator, f"{condition.value}"))
     return tuple(conditions)
 
 

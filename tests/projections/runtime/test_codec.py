@@ -1,13 +1,13 @@
-"""A view whose rows cannot be added to where they stand is refused where the process starts."""
+"""A view that the runtime could not fill as it says is refused where the process starts."""
 
 import msgspec
 import pytest
-from sqlalchemy import BigInteger, Column
+from sqlalchemy import BigInteger, Column, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from projections.fold import Sums
 from projections.runtime.codec import ViewCodec
-from shared_kernel.views import View, view_table
+from shared_kernel.views import DOCUMENT, View, view_table
 
 
 class Parcels(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,3 +45,17 @@ def test_sums_have_no_column_called_as_their_ordinal() -> None:
     assert ViewCodec(view).upsert
     with pytest.raises(TypeError, match="numbered@1: no column of sums is called number"):
         ViewCodec(view, Sums(added=("number",)))
+
+
+def test_a_document_has_its_column() -> None:
+    """One without the other would be written by nobody, or nowhere; and rows of sums are never whole when written."""
+    with_column = view_table("numbered", 1, _day(), Column("number", BigInteger), Column(DOCUMENT, Text))
+    without = view_table("numbered", 1, _day(), Column("number", BigInteger))
+    view = View(name="numbered", version=1, row=Numbered, key=("day",), table=with_column, document=str)
+    assert DOCUMENT in ViewCodec(view).copied_columns
+    with pytest.raises(TypeError, match="numbered@1: a row's document and its column"):
+        ViewCodec(msgspec.structs.replace(view, document=None))
+    with pytest.raises(TypeError, match="numbered@1: a row's document and its column"):
+        ViewCodec(msgspec.structs.replace(view, table=without))
+    with pytest.raises(TypeError, match="numbered@1: sums are columns beside the key, of rows without"):
+        ViewCodec(view, Sums(added=()))

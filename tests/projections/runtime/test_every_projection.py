@@ -48,7 +48,7 @@ async def test_rebuilding_is_what_live_projecting_was(servers: Servers, read_adm
     async with running_projector(servers):
         await projected(servers)
         live = await dump_read_database(servers)
-        assert rows_of(live)["read.order_list__v1"]
+        assert rows_of(live)["read.order_list__v2"]
         assert rows_of(live)["read.edition_catalogue__v1"]
     async with running_projector(servers):
         await projected(servers)

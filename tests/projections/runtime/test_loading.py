@@ -37,12 +37,12 @@ _EVENTS = 800
 """Three stores of them are more than ordinary batches are left to do."""
 _REQUEST = """
 INSERT INTO projection.request (id, kind, name, version, options, requested_by)
-VALUES ($1, 'rebuild', $2, 1, '{}', 'test')
+VALUES ($1, 'rebuild', $2, (SELECT max(version) FROM projection.build WHERE name = $2), '{}', 'test')
 """
 _WAITING_TO_WRITE = """
 SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
 WHERE NOT granted AND datname = current_database()
-    AND relation IN ('loading.order_list__v1_b2'::regclass, 'loading.store_counts__v1_b2'::regclass)
+    AND relation IN ('loading.order_list__v2_b2'::regclass, 'loading.store_counts__v1_b2'::regclass)
 """
 _COUNT_RENEWALS = """
 CREATE TABLE public.renewal (claimed_until timestamptz);
@@ -183,7 +183,7 @@ async def test_nobody_takes_the_next_build_while_one_is_written(
         await begin(runtime)
         loader = Loader(log_pool=runtime.log_pool, read_pool=runtime.read_pool, catalog=runtime.catalog)
         async with read_admin.transaction():
-            await read_admin.execute("LOCK TABLE loading.order_list__v1_b2, loading.store_counts__v1_b2")
+            await read_admin.execute("LOCK TABLE loading.order_list__v2_b2, loading.store_counts__v1_b2")
             loading = asyncio.create_task(loader.load_one())
             await eventually(partial(read_admin.fetchval, _WAITING_TO_WRITE))
             async with transaction(runtime.read_pool, tenant_id=None) as connection:

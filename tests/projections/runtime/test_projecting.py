@@ -68,7 +68,7 @@ async def test_every_projection_reaches_the_head_of_every_tenant(
         await write_log(servers.write_admin_url, store_log(store).events)
     async with running_projector(servers):
         await projected(servers)
-    listed = await read_admin.fetch("SELECT tenant_id, count(*) AS orders FROM read.order_list__v1 GROUP BY 1")
+    listed = await read_admin.fetch("SELECT tenant_id, count(*) AS orders FROM read.order_list__v2 GROUP BY 1")
     assert {row["tenant_id"]: row["orders"] for row in listed} == {id_of("one"): 2, id_of("two"): 2}
     await assert_identical(servers)
 
@@ -86,7 +86,7 @@ async def test_redelivered_events_change_nothing(servers: Servers) -> None:
             await project(runtime.read_pool, runtime.catalog, batch, carry_on)
         again = Batch(leases=(lease,), checkpoints=await enrolled(runtime), events=batch.events)
         await project(runtime.read_pool, runtime.catalog, again, carry_on)
-    assert len(done["read.order_list__v1"]) == 2
+    assert len(done["read.order_list__v2"]) == 2
     assert await dump_read_database(servers) == done
 
 

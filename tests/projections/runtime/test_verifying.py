@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 import redis
 
+from projections.order_list import PROJECTION as ORDERS
 from projections.verification.verify import Difference
 from shared_kernel.redis.keys import TenantKeys
 from tests.builders.log_rows import write_log
@@ -97,3 +98,23 @@ async def test_a_row_that_only_redis_has_is_found(store: Servers, key: str) -> N
             client.set(row, value)
     found = await differences(store)
     assert [(one.key, one.column, one.fold) for one in found] == [(key, "redis", None)]
+
+
+async def test_a_document_that_is_not_its_row_s_is_found(servers: Servers, read_admin: asyncpg.Connection) -> None:
+    """Lists show it in the place of the row; it follows every change of the row, and the next puts it right."""
+    log = OrderLog(STORE)
+    first = log.place("a", [line(EMMA)])
+    log.fulfil(first)
+    await write_log(servers.write_admin_url, log.events)
+    async with running_projector(servers, projections=(ORDERS,)):
+        await projected(servers, projections=1)
+        (found,) = await verify(servers, (ORDERS,))
+        assert (found.identical, found.rows) == (True, 1)
+        await read_admin.execute("UPDATE read.order_list__v2 SET document = replace(document, 'fulfilled', 'placed')")
+        (found,) = await verify(servers, (ORDERS,))
+        assert [(one.column, one.key) for one in found.differences] == [("document", f"{first}")]
+        log.take_back([line(EMMA)], order_id=first)
+        await write_log(servers.write_admin_url, log.events[2:])
+        await projected(servers, projections=1)
+        (found,) = await verify(servers, (ORDERS,))
+        assert (found.identical, found.rows) == (True, 1)

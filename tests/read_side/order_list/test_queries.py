@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from projections.order_list import PROJECTION
-from read_side.order_list.queries import ORDERS, OrderItem, order_page
-from read_side.order_list.view import VIEW
+from read_side.order_list.queries import ORDERS, order_page
+from read_side.order_list.view import VIEW, OrderItem
 from read_side.query_execution import Answer, parse_list
 from shared_kernel.errors import InvalidError
 from tests.builders.order_log import EMMA, NOON, OrderLog, id_of, line

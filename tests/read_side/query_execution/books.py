@@ -31,7 +31,7 @@ from read_side.query_execution import (
 from shared_kernel.access.roles import READ_OPERATIONS
 from shared_kernel.identifiers import new_id
 from shared_kernel.redis.state import ProjectionState
-from shared_kernel.views import View, view_table
+from shared_kernel.views import DOCUMENT, View, view_table
 
 AS_OF = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 INCARNATION = "0123abcd"
@@ -60,6 +60,11 @@ def book_body(row: BookRow) -> bytes:
     return msgspec.json.encode({"id": row.book_id, "title": row.title, "tags": row.tags})
 
 
+def book_document(row: BookRow) -> str:
+    """The list's item."""
+    return msgspec.json.encode(Book(id=row.book_id, title=row.title, price_minor=row.price_minor)).decode()
+
+
 VIEW = View(
     name="tested_book",
     version=1,
@@ -73,9 +78,11 @@ VIEW = View(
         Column("price_minor", BigInteger, nullable=False),
         Column("published_at", DateTime(timezone=True)),
         Column("tags", JSONB, nullable=False),
+        Column(DOCUMENT, Text, nullable=False),
         Index("tested_book_title", "title", "book_id"),
     ),
     body=book_body,
+    document=book_document,
 )
 PROJECTION = Projection(
     view=VIEW, handles=frozenset(), touches=lambda _recorded: (), evolve=lambda row, _part, _recorded: row
@@ -91,6 +98,8 @@ BOOKS = ListSpecification(
         "published_at": Filter(column="published_at", operators=RANGE),
     },
 )
+READY_BOOKS = msgspec.structs.replace(BOOKS, columns=(DOCUMENT,))
+"""The same list, of the items that rows carry."""
 
 
 class Reads:

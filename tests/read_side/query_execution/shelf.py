@@ -18,7 +18,16 @@ from shared_kernel.identifiers import new_id
 from shared_kernel.redis.keys import TenantKeys
 from shared_kernel.redis.state import ProjectionState, encode_state
 from shared_kernel.views import encode_key
-from tests.read_side.query_execution.books import AS_OF, INCARNATION, PROJECTION, VIEW, BookRow, book_body, state
+from tests.read_side.query_execution.books import (
+    AS_OF,
+    INCARNATION,
+    PROJECTION,
+    VIEW,
+    BookRow,
+    book_body,
+    book_document,
+    state,
+)
 from tests.servers import Servers
 
 
@@ -66,7 +75,7 @@ class Shelf:
                 await connection.execute("DELETE FROM read.tested_book__v1 WHERE tenant_id = $1", tenant_id)
                 await connection.executemany(
                     "INSERT INTO read.tested_book__v1 (tenant_id, build, position, book_id, title, price_minor,"
-                    " published_at, tags) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)",
+                    " published_at, tags, document) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9)",
                     [_values(tenant_id, shown, row) for row in rows],
                 )
         finally:
@@ -194,4 +203,4 @@ async def _insert_store(connection: asyncpg.Connection, tenant_id: UUID) -> None
 def _values(tenant_id: UUID, shown: ProjectionState, row: BookRow) -> tuple[object, ...]:
     tags = msgspec.json.encode(row.tags).decode()
     common = (tenant_id, shown.build, shown.position)
-    return (*common, row.book_id, row.title, row.price_minor, row.published_at, tags)
+    return (*common, row.book_id, row.title, row.price_minor, row.published_at, tags, book_document(row))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from read_side.best_sellers.endpoints import BestSellersParameters
-from read_side.query_execution import ListQuery, Snapshot, list_page
+from read_side.query_execution import Answer, ListQuery, ListSpecification, Snapshot, document_page, list_page
 from read_side.query_execution.cursors import InvalidCursor
 from read_side.query_execution.lists.cursors import decode_cursor, encode_cursor
 from read_side.query_execution.lists.parsing import parse_list
@@ -24,7 +24,7 @@ from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.database.transactions import tenant_setting
 from shared_kernel.errors import InvalidError, MalformedError
 from shared_kernel.identifiers import new_id
-from tests.read_side.query_execution.books import BOOKS, BookRow, a_book, book_item, state
+from tests.read_side.query_execution.books import BOOKS, READY_BOOKS, BookRow, a_book, book_item, state
 from tests.read_side.query_execution.conftest import Api
 from tests.read_side.query_execution.shelf import Shelf
 from tests.servers import Servers
@@ -58,7 +58,7 @@ def asking(query: str) -> Asking:
 
 @pytest.mark.parametrize("sort", [f"{sign}{name}" for name in BOOKS.sorts for sign in ("", "-")])
 async def test_paging_visits_each_row_once_in_order(servers: Servers, sort: str) -> None:
-    """Against a plain sort in Python, for rows full of ties, nulls and letters beyond ASCII."""
+    """Against a plain sort in Python, for rows full of ties, nulls and letters beyond ASCII; made or carried alike."""
     shelf = Shelf(servers)
     await shelf.prepare()
     loop = asyncio.get_running_loop()
@@ -83,11 +83,14 @@ async def _page_through(
     try:
         async with connection.transaction(readonly=True):
             await connection.execute(tenant_setting(tenant_id))
-            snapshot = Snapshot(connection=connection, tenant_id=tenant_id, state=state(position=1, rows=len(rows)))
+            shown = state(position=1, rows=len(rows), parked=limit % 2)  # where one is, pages say whose rows they show
+            snapshot = Snapshot(connection=connection, tenant_id=tenant_id, state=shown)
             cursor = ""
             for _ in range(len(rows) + 2):
                 query = parse_list(asking(f"sort={sort}&limit={limit}{cursor}"), BOOKS)
                 answer = await list_page(snapshot, BOOKS, query, item=book_item)
+                carried = _told(await document_page(snapshot, READY_BOOKS, query), READY_BOOKS, query)
+                assert carried == _told(answer, BOOKS, query)
                 page = msgspec.json.decode(answer.data, type=list[dict[str, Any]])
                 seen += [UUID(item["id"]) for item in page]
                 assert answer.exact_count == len(rows)
@@ -99,6 +102,12 @@ async def _page_through(
     finally:
         await connection.close()
     raise AssertionError("the pages did not end")
+
+
+def _told(answer: Answer, books: ListSpecification, query: ListQuery) -> tuple[Answer, object]:
+    """What an answer says; a cursor says where it leads, and of which list it is."""
+    leads_to = answer.next_cursor and decode_cursor(books, query.sort, query.conditions, answer.next_cursor)
+    return msgspec.structs.replace(answer, next_cursor=None), leads_to
 
 
 def _sorted(rows: Sequence[BookRow], sort: str) -> list[BookRow]:

@@ -4,10 +4,11 @@ from contextlib import AsyncExitStack
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 
 from read_side.pools import pools_of
-from read_side.query_execution import Answer, ListQuery, list_page
+from read_side.query_execution import Answer, ListQuery, document_page, list_page
 from read_side.query_execution.answers import Snapshot
 from read_side.query_execution.asking import Asked
 from read_side.query_execution.one_statement import OneStatement, PageConnections, SecondStatementError
@@ -18,7 +19,7 @@ from shared_kernel.database.pool import Connection
 from shared_kernel.database.roles import DatabaseRole
 from shared_kernel.identifiers import new_id
 from shared_kernel.redis.state import NOTHING_PROJECTED
-from tests.read_side.query_execution.books import BOOKS, VIEW, a_book, book_item, state
+from tests.read_side.query_execution.books import BOOKS, READY_BOOKS, VIEW, a_book, book_item, state
 from tests.read_side.query_execution.shelf import Shelf
 from tests.servers import Servers
 
@@ -63,7 +64,14 @@ def _one_statement(connection: asyncpg.Connection, tenant_id: UUID, *, likely_bu
 
 async def _titles(connection: asyncpg.Connection, tenant_id: UUID, *, likely_build: int) -> list[str]:
     snapshot = _one_statement(connection, tenant_id, likely_build=likely_build)
-    return [record["title"] for record in await snapshot.rows(_EVERYTHING)]
+    titles = [record["title"] for record in await snapshot.rows(_EVERYTHING)]
+    ready = await document_page(
+        _one_statement(connection, tenant_id, likely_build=likely_build),
+        READY_BOOKS,
+        ListQuery(conditions=(), sort="title"),
+    )
+    assert [one["title"] for one in msgspec.json.decode(ready.data)] == titles, "the same where rows are gathered"
+    return titles
 
 
 async def test_nobody_sees_another_tenants_rows(servers: Servers) -> None:
