@@ -10,7 +10,15 @@ from uuid import UUID
 import asyncpg
 
 from shared_kernel.database.pool import Connection, Pool
-from shared_kernel.database.transactions import BEGIN_WRITE, acquire, give_back, opening, roll_back
+from shared_kernel.database.transactions import (
+    BEGIN_WRITE,
+    acquire,
+    cut_off,
+    give_back,
+    open_transaction,
+    opening,
+    roll_back,
+)
 
 _IDLE_SECONDS: Final = 60.0
 """Kept and not used for this long they go back to the pool, which closes them in time."""
@@ -185,7 +193,7 @@ class Lent:
             return
         if isinstance(error, asyncio.CancelledError):
             # Broken off in a statement: the server may go on with it for as long as it likes.
-            connection.terminate()
+            cut_off(connection)
         await self._kept.drop(connection)
 
 
@@ -202,7 +210,7 @@ class LentTransaction:
     async def __aenter__(self) -> Connection:
         connection = self._connection = await self._kept.take()
         try:
-            await connection.execute(self._opening)
+            await open_transaction(connection, self._opening)
         except BaseException:
             await self._abandon(connection)
             raise

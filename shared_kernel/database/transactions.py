@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import asyncpg
@@ -56,7 +56,7 @@ async def transaction(
     """
     connection = await acquire(pool)
     try:
-        await connection.execute(opening(begin, tenant_id, preamble))
+        await open_transaction(connection, opening(begin, tenant_id, preamble))
         yield connection
     finally:
         try:
@@ -82,7 +82,7 @@ async def lent(pool: Pool) -> AsyncIterator[Connection]:
         yield connection
     except asyncio.CancelledError:
         # Broken off in a statement: the server may go on with it for as long as it likes.
-        connection.terminate()
+        cut_off(connection)
         raise
     finally:
         await give_back(pool, connection)
@@ -108,14 +108,38 @@ async def give_back(pool: Pool, connection: Connection) -> None:
     await pool.release(connection, timeout=_ACQUIRE_SECONDS)
 
 
+async def open_transaction(connection: Connection, statements: str) -> None:
+    """Run a transaction's first round trip; broken off in it, roll back."""
+    try:
+        await connection.execute(statements)
+    except (asyncio.CancelledError, TimeoutError):
+        # It may have begun: `is_in_transaction` repeats what the server said last, which was before.
+        await _end(connection)
+        raise
+
+
 async def roll_back(connection: Connection) -> None:
     """End what was not committed, or the connection where it does not say that it has."""
     try:
-        if not connection.is_closed() and connection.is_in_transaction():
-            await connection.execute("ROLLBACK", timeout=_ROLLBACK_TIMEOUT_SECONDS)
-    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        is_open = not connection.is_closed() and connection.is_in_transaction()
+    except asyncpg.InterfaceError:  # the pool has noticed already that it is lost
+        return
+    if is_open:
+        await _end(connection)
+
+
+def cut_off(connection: Connection) -> None:
+    """End a connection without a word; one that is lost already, too."""
+    with suppress(asyncpg.InterfaceError):  # or the pool's complaint would stand in for why it is cut off
         connection.terminate()
+
+
+async def _end(connection: Connection) -> None:
+    try:
+        await connection.execute("ROLLBACK", timeout=_ROLLBACK_TIMEOUT_SECONDS)
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        cut_off(connection)
     except asyncio.CancelledError:
         # Broken off while it tidies up: the pool would have the connection back only once the server ends it.
-        connection.terminate()
+        cut_off(connection)
         raise
