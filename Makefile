@@ -57,6 +57,7 @@ check: $(READY) ## everything that needs no server: lint, format, types, seams, 
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m tests.architecture.lint
 	$(BIN)/deptry .
+	! git grep -nIE '^([<]{7}|[|]{7}|[>]{7})( |$$)' # marks that a merge has left
 
 contract: $(READY) ## build the OpenAPI document of both sides anew, when a route has changed
 	$(BIN)/python -m operations.contract
