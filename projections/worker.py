@@ -159,7 +159,9 @@ async def projector_parts(
             keeper=shard_keeper(drains, live, worker_id),
             line=line,
             place=place,
-            loading=Loading(log_pool=log_pool, read_pool=read_pool, catalog=catalog, plan=plan, reach=reach),
+            loading=Loading(
+                log_pool=log_pool, read_pool=read_pool, catalog=catalog, plan=plan, reach=reach, news=drains.news
+            ),
         )
 
 

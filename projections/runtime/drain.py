@@ -39,6 +39,7 @@ class ShardDrain:
         self._live = live
         self._shard = Shard(parts, lease)
         self._wake = asyncio.Event()
+        self._news_heard = parts.news.count
         self._renewed_at = 0.0
         pools = {"log_pool": parts.log_pool, "read_pool": parts.read_pool}
         self._projecting = Projecting(
@@ -69,9 +70,13 @@ class ShardDrain:
         return self._shard.lease
 
     def wake(self) -> None:
-        """There is news: do not wait for the sweep."""
+        """There is news: do not wait for the sweep, nor for the clock if a build may have come to be cut over to.
+
+        Beside others' news that build can wait: by drains that all begin at once its cut-over would be noticed.
+        """
         self._live.wake(self._shard.number)
-        if self._projecting.is_careful:
+        is_told = self._news_heard != self._parts.news.count and not self._live.gives_way()
+        if is_told or self._projecting.is_careful:
             self._wake.set()
 
     async def run(self) -> None:
@@ -123,6 +128,7 @@ class ShardDrain:
     async def _drain(self) -> None:
         """What is due beside the live rounds, or instead of them."""
         self._wake.clear()
+        self._news_heard = self._parts.news.count
         await self._projecting.begin()
         self._take_part()
         is_busy = True

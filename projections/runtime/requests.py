@@ -21,9 +21,9 @@ from shared_kernel.log.partitions import SHARDS
 from shared_kernel.subscription.shards import ShardKeeper
 from shared_kernel.subscription.stopping import heed_cancellation
 
-_LOOK_SECONDS = 0.5
-_BUSY_LOOK_SECONDS = 0.1
-"""While something is under way, its next step should not wait for long."""
+_LOOKS_APART, _LOOK_SECONDS = 5, 0.1
+"""How often it is only asked whether anything is asked for, before all is looked after; and each time in between, which
+is what a request, or the next step of one that is under way, may wait."""
 _ORPHANED_SECONDS = 60.0
 """Another release may run beside this one and serve what this one does not know."""
 _NOT_KNOWN = "no release that runs has such a projection or version"
@@ -70,6 +70,7 @@ WHERE r.state = 'running' AND CASE r.kind
     ELSE false END
 RETURNING r.kind, r.name, r.version, r.to_build
 """
+_ASKED = "SELECT EXISTS (SELECT FROM projection.request WHERE state = 'requested' AND kind = ANY($1::text[]))"
 _LAST_CHANGE = """
 SELECT max(greatest(started_at, loaded_at, finished_at)) AS at, bool_or(state = 'running') AS is_busy,
     ARRAY(SELECT tenant_id FROM projection.checkpoint WHERE mode IN ('building', 'returning')
@@ -93,9 +94,10 @@ async def run_requests(parts: DrainParts, keeper: ShardKeeper) -> None:
             await _finish(parts.read_pool)
             await watch.look()
             await retirement.look()
+            await watch.wait()
         except DATABASE_FAILURES as error:
             log.warning("requests_not_looked_at", error=type(error).__name__)
-        await asyncio.sleep(_BUSY_LOOK_SECONDS if watch.is_busy else _LOOK_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 class _Watch:
@@ -106,12 +108,12 @@ class _Watch:
         self._news = parts.news
         self._wake = wake
         self._seen: datetime | None = None
-        self.is_busy = False
+        self._is_busy = False
 
     async def look(self) -> None:
         """Compare with the last look."""
         row = await self._pool.fetchrow(_LAST_CHANGE, list(KINDS))
-        self.is_busy = bool(row["is_busy"])
+        self._is_busy = bool(row["is_busy"])
         self._news.note_unfinished(row["unfinished"])
         if row["at"] == self._seen:
             return
@@ -119,6 +121,13 @@ class _Watch:
         self._news.note()
         for shard in range(SHARDS):
             self._wake(shard)
+
+    async def wait(self) -> None:
+        """Until it is time to look: soon while something is under way, at once when something is asked for."""
+        for _ in range(1 if self._is_busy else _LOOKS_APART):
+            await asyncio.sleep(_LOOK_SECONDS)
+            if not self._is_busy and await self._pool.fetchval(_ASKED, list(KINDS)):
+                return
 
 
 async def _begin_one(pool: Pool, catalog: Catalog) -> bool:

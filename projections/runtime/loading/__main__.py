@@ -1,71 +1,12 @@
 """A loader's process: `python -m projections.runtime.loading`. Ends when nothing waits; may be killed at any time."""
 
 import gc
-import os
-from contextlib import AsyncExitStack
 
-import msgspec
-import uvloop
+# Rows and events hold no cycles, and a hundred thousand of them are looked through again and again for some: three
+# quarters of the time that decoding takes. Of the time that importing takes it is a sixth.
+gc.disable()
 
-from projections.named import projections_named
-from projections.runtime.catalog import Catalog
-from projections.runtime.loading.loader import Loader
-from shared_kernel.database.pool import OpeningPool, PoolSettings, build_pool
-from shared_kernel.observability.logging import LogFormat, configure_logging
-from shared_kernel.process import die_with_parent
-from shared_kernel.settings import read_settings
-
-_STATEMENT_SECONDS = 60.0
-_POOL_SIZE = 2
-_LOST_IS_REPEATED = {"synchronous_commit": "off"}
-"""A commit that a power cut takes back takes the end of its claim back too: it is loaded again."""
-
-
-class LoaderSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a loader reads from `SHELFWISE_*`, as its projector set it."""
-
-    write_database_url: str
-    read_database_url: str
-    projections_from: str
-    parent_pid: int
-    log_level: str = "info"
-    log_format: LogFormat = "auto"
-
-
-async def run(settings: LoaderSettings) -> None:
-    """Load until nothing waits."""
-    async with AsyncExitStack() as stack:
-        pools = [_pool(url) for url in (settings.write_database_url, settings.read_database_url)]
-        log_pool, read_pool = [await stack.enter_async_context(pool) for pool in pools]
-        catalog = Catalog(projections_named(settings.projections_from))
-        loader = Loader(log_pool=log_pool, read_pool=read_pool, catalog=catalog)
-        while await loader.load_one():  # bounded by what waits
-            gc.collect()
-
-
-def _pool(url: str) -> OpeningPool:
-    return build_pool(
-        url,
-        PoolSettings(
-            application_name="shelfwise-loader",
-            max_size=_POOL_SIZE,
-            statement_timeout_seconds=_STATEMENT_SECONDS,
-            command_timeout_seconds=_STATEMENT_SECONDS,
-            planner=_LOST_IS_REPEATED,
-        ),
-    )
-
-
-def main() -> None:
-    """The process's entry."""
-    settings = read_settings(LoaderSettings, os.environ)
-    die_with_parent(parent_pid=settings.parent_pid)
-    configure_logging(level=settings.log_level, log_format=settings.log_format)
-    # Rows and events hold no cycles, and a hundred thousand of them are looked through again and again for some:
-    # three quarters of the time that decoding takes.
-    gc.disable()
-    uvloop.run(run(settings))
-
+from projections.runtime.loading.process import main  # noqa: E402 - as said above
 
 if __name__ == "__main__":
     main()

@@ -62,13 +62,14 @@ class Loader:
         catalog: Catalog,
         reach: Reach = carry_on,
         max_held_rows: int = MAX_HELD_ROWS,
+        courtesy: Courtesy | None = None,
     ) -> None:
         self._log_pool = log_pool
         self._read_pool = read_pool
         self._catalog = catalog
         self._reach = reach
         self._max_held_rows = max_held_rows
-        self._courtesy = Courtesy()
+        self._courtesy = courtesy or Courtesy()
 
     async def load_one(self) -> bool:
         """Claim something and load it; False where nothing waits.
@@ -79,6 +80,8 @@ class Loader:
         claim_id = new_id()
         async with transaction(self._read_pool, tenant_id=None) as connection:
             claimed = await claims.claim(connection, self._catalog, claim_id)
+            if self._courtesy.is_old:
+                self._courtesy.note(await claims.live_revisions(connection))
             await connection.execute("COMMIT")
         if not claimed:
             return False

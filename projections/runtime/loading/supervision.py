@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from contextlib import suppress
 
 import msgspec
@@ -14,6 +15,7 @@ from projections.runtime.fault_points import Reach
 from projections.runtime.leases import WORKER_SEEN_SECONDS
 from projections.runtime.loading import claims
 from projections.runtime.loading.loader import Loader
+from projections.runtime.news import News
 from shared_kernel.database.pool import Pool
 from shared_kernel.subscription.stopping import heed_cancellation
 
@@ -47,10 +49,13 @@ class LoaderPlan(msgspec.Struct, frozen=True, kw_only=True):
 class Loading:
     """One worker's loaders."""
 
-    def __init__(self, *, log_pool: Pool, read_pool: Pool, catalog: Catalog, plan: LoaderPlan, reach: Reach) -> None:
+    def __init__(
+        self, *, log_pool: Pool, read_pool: Pool, catalog: Catalog, plan: LoaderPlan, reach: Reach, news: News
+    ) -> None:
         self._read_pool = read_pool
         self._catalog = catalog
         self._plan = plan
+        self._news = news
         self._own = Loader(log_pool=log_pool, read_pool=read_pool, catalog=catalog, reach=reach)
 
     async def run(self) -> None:
@@ -58,12 +63,13 @@ class Loading:
         while True:
             heed_cancellation()
             try:
-                if await self._is_waiting():
+                # What is loaded belongs to a build that is not finished.
+                if not self._news.nothing_is_unfinished and await self._is_waiting():
                     await self._load()
             except DATABASE_FAILURES as error:
                 log.warning("loading_interrupted", error=type(error).__name__)
                 await asyncio.sleep(_PAUSE_SECONDS)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await self._news.wait(_LOOK_SECONDS)
 
     async def _is_waiting(self) -> bool:
         async with self._read_pool.acquire() as connection:
@@ -75,9 +81,16 @@ class Loading:
             while await self._own.load_one():  # bounded by what waits
                 pass
             return
+        async with self._read_pool.acquire() as connection:
+            live_revisions = await claims.live_revisions(connection)
+        variables = {
+            **self._plan.variables,
+            "SHELFWISE_LIVE_REVISIONS": f"{live_revisions}",
+            "SHELFWISE_HEARD_AT": f"{time.monotonic()}",
+        }
         async with asyncio.TaskGroup() as group:
             for _ in range(count):
-                group.create_task(self._run_process())
+                group.create_task(self._run_process(variables))
 
     async def _processes(self) -> int:
         if self._plan.processes is not None:
@@ -85,7 +98,7 @@ class Loading:
         live: int = await self._read_pool.fetchval(_LIVE, WORKER_SEEN_SECONDS)
         return max(1, len(os.sched_getaffinity(0)) // max(1, live))
 
-    async def _run_process(self) -> None:
+    async def _run_process(self, variables: dict[str, str]) -> None:
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -94,7 +107,7 @@ class Loading:
                 stdin=asyncio.subprocess.DEVNULL,
                 env={
                     **{name: value for name, value in os.environ.items() if _is_inherited(name)},
-                    **self._plan.variables,
+                    **variables,
                     "SHELFWISE_PARENT_PID": f"{os.getpid()}",
                 },
             )

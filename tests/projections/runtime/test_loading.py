@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from functools import partial
 from uuid import UUID
 
@@ -12,9 +13,10 @@ from projections import order_list, principal, store_counts
 from projections.runtime.beginning import begin_rebuild
 from projections.runtime.fault_points import carry_on
 from projections.runtime.loading import claims
-from projections.runtime.loading.courtesy import Courtesy
+from projections.runtime.loading.courtesy import Courtesy, Heard
 from projections.runtime.loading.loader import Loader
 from projections.runtime.loading.supervision import LoaderPlan, Loading
+from projections.runtime.news import News
 from projections.runtime.requests import KINDS
 from shared_kernel.database.transactions import transaction
 from shared_kernel.events.orders import OrderPlaced
@@ -207,6 +209,32 @@ def test_live_projection_is_given_way_to_for_a_while(monkeypatch: pytest.MonkeyP
     assert [gives_way(heard) for heard in (8, 9, 9)] == [False, True, False]
 
 
+def test_a_loader_goes_by_what_was_heard_while_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody had news since: it need not find that out at half speed. It gives way where somebody had, or too soon."""
+
+    def gives_way(heard: int, now: int) -> bool:
+        courtesy = Courtesy(Heard(live_revisions=heard, at=time.monotonic()))
+        courtesy.note(now)
+        return courtesy.gives_way
+
+    monkeypatch.setattr("projections.runtime.loading.courtesy._BEGIN_SECONDS", -1.0)
+    assert [gives_way(7, 7), gives_way(7, 8)] == [False, True]
+    monkeypatch.setattr("projections.runtime.loading.courtesy._BEGIN_SECONDS", 3_600.0)
+    assert gives_way(7, 7)
+
+
+async def test_whoever_waits_for_news_is_woken_by_them() -> None:
+    """By the next ones, long before the time is up; and at its end where there are none."""
+    news = News()
+    waiting = asyncio.create_task(news.wait(3_600.0))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    news.note()
+    async with asyncio.timeout(60):
+        await waiting
+    await news.wait(0.001)
+
+
 async def test_a_loader_that_cannot_be_started_ends_nothing_else(
     servers: Servers, read_admin: asyncpg.Connection
 ) -> None:
@@ -223,6 +251,7 @@ async def test_a_loader_that_cannot_be_started_ends_nothing_else(
             catalog=runtime.catalog,
             plan=refused,
             reach=carry_on,
+            news=News(),
         )
         running = asyncio.create_task(loading.run())
         ended, _ = await asyncio.wait({running}, timeout=1.0)
