@@ -107,7 +107,7 @@ class WriteApiParts(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def write_api_parts(
-    settings: WriteApiSettings, overrides: Overrides, revocations: Revocations
+    settings: WriteApiSettings, overrides: Overrides, revocations: Revocations, on_overtaken: Callable[[str], None]
 ) -> AsyncIterator[WriteApiParts]:
     """Build everything, in this order, and close it in the reverse. Nothing here needs a server to be there already."""
     limits = overrides.limits or limits_of(settings)
@@ -124,6 +124,7 @@ async def write_api_parts(
             make_id=overrides.make_id,
             patience_seconds=_PATIENCE_SECONDS,
             kept_connections=settings.write_pool_size * _KEPT_QUARTERS // 4,
+            on_overtaken=on_overtaken,
         )
         stack.push_async_callback(execution.aclose)
         limiter = RateLimiter(redis, limits, local_share=LocalShare(limits, processes=settings.processes))
@@ -148,6 +149,13 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
     running: Running[WriteApiParts] = Running()
     cache = PrincipalCache()
     revocations = Revocations(cache)
+    metrics = Metrics()
+    overtaken = metrics.counter(
+        "shelfwise_commands_overtaken_total", "Commands decided without locks in vain, and then again.", "operation"
+    )
+
+    def note_overtaken(operation: str) -> None:
+        overtaken.labels(operation).inc()
 
     async def principal_of_key(key_hash: str) -> Principal | None:
         return None if revocations.is_revoked(key_hash) else await authenticate(running.parts.pool, key_hash)
@@ -161,7 +169,7 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        async with running.opened(write_api_parts(settings, overrides, revocations)):
+        async with running.opened(write_api_parts(settings, overrides, revocations, note_overtaken)):
             yield
 
     return build_app(
@@ -171,7 +179,7 @@ def create_app(settings: WriteApiSettings, overrides: Overrides | None = None) -
             processes=settings.processes,
             trusted_proxies=networks(settings.trusted_proxies),
         ),
-        metrics=Metrics(),
+        metrics=metrics,
         health=_health(running),
         authentication=Authentication(
             authenticate=principal_of_key, cache=cache, secret_key=settings.secret_key, clock=overrides.clock

@@ -23,7 +23,7 @@ from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.inventory.commands import LocationDecided, OpenLocation, ReceiptLine, ReceiveStock
 from write_side.inventory.handlers import open_location, receive_stock
 from write_side.orders.commands import OrderDecided, OrderLineWanted, PlaceOrder
-from write_side.orders.placing import place_order
+from write_side.orders.placing import place_order, without_locks
 from write_side.tenants.administration import open_store
 from write_side.tenants.commands import OpenStore
 
@@ -119,6 +119,10 @@ class WriteSide:
         """An order of editions and quantities."""
         return (await self.run(partial(place_order, order_command(location_id, lines)))).read(OrderDecided)
 
+    async def buy(self, location_id: UUID, lines: Sequence[tuple[UUID, int]], *, key: str, body: str = "") -> Answer:
+        """An order under a key, without locks where that goes, as over HTTP."""
+        return await buy(self.execution, self.request(idempotency=claim(key, body)), order_command(location_id, lines))
+
     @asynccontextmanager
     async def counting(self) -> AsyncIterator[list[str]]:
         """The statements sent while the block runs, one a round trip; their text is known to the server by then."""
@@ -179,6 +183,11 @@ async def open_write_side(servers: Servers, *, max_connections: int = 10) -> Asy
         opened = WriteSide(servers=servers, pool=pool, doorbell=doorbell, tenant=tenant)
         yield opened
         await opened.execution.aclose()
+
+
+async def buy(execution: CommandExecution, request: CommandRequest, command: PlaceOrder) -> Answer:
+    """The same of any execution."""
+    return await execution.execute(request, partial(place_order, command), without_locks=without_locks(command))
 
 
 def store_command() -> OpenStore:

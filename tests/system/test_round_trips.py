@@ -40,8 +40,8 @@ LIVE: Final = (0, 2)
 
 COMMAND: Final = (5, 1)
 """The limits; then begin with tenant and claim, load, save, append with the answer, commit: for any number of lines."""
-SAVED_LAST: Final = (4, 1)
-"""The limits; then begin with tenant and claim, load, append with the answer and all that is saved, commit."""
+UNLOCKED: Final = (2, 1)
+"""The limits; then one statement that reads, and one that compares, writes everything and commits by itself."""
 INSERT: Final = (4, 1)
 """One statement of its own: nothing to load, or nothing to save."""
 TWO_STEPS: Final = (6, 1)
@@ -95,7 +95,7 @@ WRITES: Final[Mapping[str, tuple[int, int]]] = {
     "place_hold": THREE_STEPS,
     "place_special_order": THREE_STEPS,
     "cancel_hold": THREE_STEPS,
-    "place_order": SAVED_LAST,
+    "place_order": UNLOCKED,
     "fulfil_order": TWO_STEPS,
     "cancel_order": TWO_STEPS,
     "return_from_order": TWO_STEPS,

@@ -12,6 +12,7 @@ import pytest
 
 from shared_kernel.errors import ConflictError
 from shared_kernel.events.orders import Disposition
+from shared_kernel.identifiers import new_id
 from shared_kernel.money import Money
 from tests.builders.write_side import WriteSide, order_command
 from write_side.command_execution.errors import ConcurrentChangeError
@@ -42,6 +43,7 @@ from write_side.orders.returning import return_from_order, return_goods
 CLERKS = 8
 COMMANDS_EACH = 40
 EDITIONS = 4
+_WITH_KEY = 0.7
 
 _ACCOUNTS_THAT_DISAGREE = """
 WITH moved AS (
@@ -128,9 +130,12 @@ class Shop:
         await self._run(partial(receive_stock, ReceiveStock(location_id=self._place(), lines=lines)))
 
     async def place(self) -> None:
-        """An order of two or three lines."""
-        command = order_command(self._place(), [(edition, self._few(3)) for edition in self._some()])
-        answer = await self._write_side.run(partial(place_order, command))
+        """An order of two or three lines, under a key and first without locks, or at once under locks."""
+        place, lines = self._place(), [(edition, self._few(3)) for edition in self._some()]
+        if self._random.random() < _WITH_KEY:
+            answer = await self._write_side.buy(place, lines, key=new_id().hex)
+        else:
+            answer = await self._write_side.run(partial(place_order, order_command(place, lines)))
         self._orders.append(answer.read(OrderDecided))
 
     async def fulfil(self) -> None:

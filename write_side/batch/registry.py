@@ -14,6 +14,7 @@ from write_side.batch.errors import UnknownCommand
 from write_side.command_execution.commands_over_http import Commands, HttpRequest
 from write_side.command_execution.execution import Decide
 from write_side.command_execution.requests import Answer
+from write_side.command_execution.unlocked import Unlocked
 
 _REQUEST: Final = "request"
 _COMMANDS: Final = "commands"
@@ -46,7 +47,14 @@ class _Capturing(Commands):
     def __init__(self) -> None:
         """Needs no execution."""
 
-    async def run(self, _request: HttpRequest, operation: str, decide: Decide) -> Response[Any]:
+    async def run(
+        self,
+        _request: HttpRequest,
+        operation: str,
+        decide: Decide,
+        *,
+        without_locks: Unlocked | None = None,  # noqa: ARG002 - in a batch there are others before and after it
+    ) -> Response[Any]:
         """Leave with it."""
         raise _Captured(operation, decide)
 

@@ -29,6 +29,7 @@ from write_side.command_execution.errors import PlanEndedError
 from write_side.command_execution.execution import CommandExecution, Decide
 from write_side.command_execution.idempotency import claim_of, forget_answer
 from write_side.command_execution.requests import Answer, CommandRequest, IdempotencyClaim
+from write_side.command_execution.unlocked import Unlocked
 
 # Any: Litestar's user, auth and state, which are not used.
 HttpRequest: TypeAlias = Request[Any, Any, Any]
@@ -90,15 +91,18 @@ class Commands:
     def __init__(self, execution: CommandExecution) -> None:
         self._execution = execution
 
-    async def run(self, request: HttpRequest, operation: str, decide: Decide) -> Response[Any]:
+    async def run(
+        self, request: HttpRequest, operation: str, decide: Decide, *, without_locks: Unlocked | None = None
+    ) -> Response[Any]:
         """Execute one command.
 
         Args:
             operation: scopes idempotency keys.
             decide: the handler with its command.
+            without_locks: the same command, where it can be tried that way first.
         """
         command = await _command(request, operation)
-        answer = await self._execution.execute(command, decide)
+        answer = await self._execution.execute(command, decide, without_locks=without_locks)
         return respond(request, answer, is_dry=command.dry_run)
 
     async def run_planned(

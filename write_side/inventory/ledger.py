@@ -8,7 +8,7 @@ import msgspec
 
 from shared_kernel.events import inventory
 from shared_kernel.events.inventory import StockEvent
-from write_side.command_execution.unit_of_work import UnitOfWork
+from write_side.command_execution.recording import Recording
 from write_side.inventory.model import Stock, after
 
 
@@ -47,7 +47,7 @@ class Ledger:
         self.movements.append(Movement(stock=moved, event=event, occurred_at=occurred_at))
         return moved
 
-    def record_all(self, work: UnitOfWork) -> None:
+    def record_all(self, work: Recording) -> None:
         """Put the events of the movements since the last call behind those recorded so far."""
         for movement in self.movements[self._recorded :]:
             work.record(

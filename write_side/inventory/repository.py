@@ -9,6 +9,7 @@ import msgspec
 
 from shared_kernel.database.pool import Connection
 from shared_kernel.identifiers import new_id
+from write_side.command_execution.saving import Saving
 from write_side.inventory.ledger import SAVE_MOVEMENTS, Movement, movement_arguments
 from write_side.inventory.model import Stock
 
@@ -42,6 +43,29 @@ held AS MATERIALIZED (
 )
 """
 """The accounts of the editions $3 at the locations $2, locked; the statement's own parameters begin at $4."""
+SEEN = """
+held AS MATERIALIZED (
+    SELECT s.stock_id, s.location_id, s.edition_id, s.version, s.on_hand, s.reserved, s.value_minor,
+           s.waiting
+    FROM write.stock s
+    WHERE s.tenant_id = $1 AND s.location_id = ANY($2::uuid[]) AND s.edition_id = ANY($3::uuid[])
+)
+"""
+"""The same accounts as they are, locked by nobody."""
+# A lock that was waited for shows the row as its holder left it.
+_AS_SEEN = """
+held AS MATERIALIZED (
+    SELECT s.stock_id, s.version
+    FROM claimed LEFT JOIN LATERAL (
+        SELECT s.stock_id, s.version FROM write.stock s
+        WHERE s.tenant_id = $1 AND s.stock_id = ANY($2::uuid[])
+        ORDER BY s.location_id, s.edition_id FOR NO KEY UPDATE
+    ) AS s ON true
+), agreement AS MATERIALIZED (
+    SELECT count(*) = cardinality($2::uuid[]) AS is_so
+    FROM held JOIN unnest($2::uuid[], $3::int[]) AS seen(stock_id, version) USING (stock_id, version)
+)
+"""
 # What is known comes in a row of its own: beside each account it would grow with the square of the lines.
 _LOCK = f"""
 WITH {HELD}
@@ -106,6 +130,14 @@ async def lock(connection: Connection, tenant_id: UUID, places: Sequence[Place])
         stocks=tuple(stock_of(row) for row in rows if row is not known),
         locations=frozenset(known["known_locations"]),
         editions=frozenset(known["known_editions"]),
+    )
+
+
+def as_seen(tenant_id: UUID, stocks: Sequence[Stock]) -> Saving:
+    """Agreement that nobody has moved these accounts since; locks them, in their order."""
+    return Saving(
+        parts=_AS_SEEN,
+        arguments=(tenant_id, [stock.stock_id for stock in stocks], [stock.version for stock in stocks]),
     )
 
 

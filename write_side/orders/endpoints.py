@@ -55,7 +55,8 @@ async def place_order(
     With a `payment_token` the order is confirmed once its total is authorized, and captured when the first copies
     leave; where that fails, everything is undone.
     """
-    return await commands.run(request, "place_order", partial(placing.place_order, data))
+    handler, without_locks = partial(placing.place_order, data), placing.without_locks(data)
+    return await commands.run(request, "place_order", handler, without_locks=without_locks)
 
 
 @post(

@@ -11,14 +11,14 @@ from shared_kernel.database.pool import Connection
 from shared_kernel.events.catalog import Contributor
 from shared_kernel.events.orders import OrderedLine
 from write_side.command_execution.saving import Saving, alone
+from write_side.command_execution.unlocked import Look
 from write_side.inventory.ledger import SAVE_MOVEMENTS, Movement, movement_arguments
 from write_side.inventory.model import Stock
-from write_side.inventory.repository import HELD, stock_of
+from write_side.inventory.repository import HELD, SEEN, stock_of
 from write_side.orders.model import OfferedEdition, Order, OrderLine
 from write_side.tenants.repository import StoreSettings
 
-_LOAD_OFFER = f"""
-WITH {HELD}
+_OFFERED = """
 SELECT t.prices_include_tax, t.tax_rates::text AS tax_rates, l.name AS location_name, wanted.edition_id AS wanted_id,
        e.sku, e.title, e.contributors::text AS contributors, e.publisher, e.list_price_minor, e.tax_class,
        e.discontinued_at,
@@ -30,7 +30,9 @@ LEFT JOIN write.location l ON l.tenant_id = $1 AND l.location_id = ANY($2)
 LEFT JOIN write.edition e ON e.tenant_id = $1 AND e.edition_id = wanted.edition_id
 LEFT JOIN held ON held.edition_id = wanted.edition_id
 WHERE t.tenant_id = $1
-"""  # noqa: S608 - constants of this module, no input
+"""
+_LOAD_OFFER = f"WITH {HELD} {_OFFERED}"
+_SEE_OFFER = f"WITH {SEEN} {_OFFERED}"
 _LOCK_ORDER = """
 SELECT o.order_id, o.version, o.number, o.location_id, l.name AS location_name, o.channel, o.status,
        o.fulfilment_status, o.currency, o.net_minor, o.tax_minor, o.total_minor, o.source, o.source_reference,
@@ -81,7 +83,7 @@ _ADDING = f"""
              net_minor bigint, tax_minor bigint, total_minor bigint, cost_minor bigint, tax_rate_basis_points int,
              publisher text)
 )
-"""  # noqa: S608 - the same
+"""  # noqa: S608 - constants of this module, no input
 _SAVE = f"""
 WITH {SAVE_MOVEMENTS}, changed AS (
     UPDATE write.sales_order SET version = $13, status = $14, fulfilment_status = $15, held_for = $18
@@ -122,7 +124,16 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 async def load_offer(connection: Connection, tenant_id: UUID, *, location_id: UUID, editions: set[UUID]) -> Offer:
     """Location, settings, editions and stock (locked), in one round trip."""
-    rows = await connection.fetch(_LOAD_OFFER, tenant_id, [location_id], sorted(editions))
+    return offer_of(await connection.fetch(_LOAD_OFFER, tenant_id, [location_id], sorted(editions)))
+
+
+def seeing_offer(*, location_id: UUID, editions: set[UUID]) -> Look:
+    """The same without locks, for whoever compares later."""
+    return Look(statement=_SEE_OFFER, arguments=([location_id], sorted(editions)))
+
+
+def offer_of(rows: Sequence[asyncpg.Record]) -> Offer:
+    """What either way of asking has found."""
     return Offer(
         settings=StoreSettings.from_row(rows[0]),
         location_name=rows[0]["location_name"],

@@ -17,8 +17,9 @@ from shared_kernel.subscription.leases import Lease, LeaseTable
 from shared_kernel.tenancy import Tenant
 from write_side.command_execution.appending import append
 from write_side.command_execution.execution import Decide
+from write_side.command_execution.recording import PendingEvent
 from write_side.command_execution.requests import Answer, CommandRequest, Outcome
-from write_side.command_execution.unit_of_work import PendingEvent, UnitOfWork
+from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.reactions.fault_points import FaultPoint, Reach, carry_on
 
 LEASES = LeaseTable(schema="reaction", worker="shelfwise-reactions")

@@ -1,0 +1,1 @@
+"""Orders decided without locks."""
