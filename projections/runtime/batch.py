@@ -1,34 +1,18 @@
-"""One batch: many tenants' events into many projections' rows, with the checkpoints, in one transaction.
-
-Redelivered, killed or run by a zombie it changes nothing: the lease rows are locked and their epochs compared, the
-checkpoint rows are locked and compared, and everything commits together or not at all. Tenants of a lost shard, or
-whose checkpoints are not where they were believed, are left out and hold up nobody else.
-"""
+"""One batch: many tenants' events, the builds they are folded into, and what that comes to. In memory, no I/O."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
-import structlog
 
-from projections.runtime import checkpoints as checkpoint_rows
-from projections.runtime import leases, parking
 from projections.runtime.catalog import Catalog, Subject
 from projections.runtime.checkpoints import BuildId, Checkpoint, CheckpointId
-from projections.runtime.errors import REFUSALS, CheckpointMovedError, LeaseLostError
-from projections.runtime.fault_points import FaultPoint, Reach
 from projections.runtime.folding import Changes, Failure, Scan, TenantEvents, fold, key_name, scan
 from projections.runtime.leases import Lease
-from projections.runtime.rows import save_acceptable_rows
-from projections.runtime.statements import Changed, FoundRows, Wanted, load_rows_of_all, save_rows_of_all
+from projections.runtime.statements import Changed, FoundRows
 from projections.runtime.tally import Tally, count
-from shared_kernel.database.pool import Connection, Pool
-from shared_kernel.database.transactions import transaction
-from shared_kernel.log.partitions import shard_of
 from shared_kernel.views import WHOLE_TENANT, Key, encode_key
-
-log = structlog.get_logger()
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,81 +61,12 @@ class BatchResult(msgspec.Struct, frozen=True, kw_only=True):
     lost_shards: frozenset[int] = frozenset()
 
 
-async def project(pool: Pool, catalog: Catalog, batch: Batch, reach: Reach) -> BatchResult:
-    """Fold and commit a batch; where a row is unacceptable to the database, once more, finding and parking it.
-
-    Raises:
-        LeaseLostError, CheckpointMovedError: of every tenant; nothing was changed.
-        asyncpg errors, TimeoutError, OSError: the database failed; nothing was changed unless it was the commit.
-    """
-    try:
-        return await _project(pool, catalog, batch, reach, halving=False)
-    except REFUSALS as error:
-        # Should it be no row's fault, every batch would be done twice, which somebody has to see. Not the error's text:
-        # it may hold what is in the rows.
-        log.warning("batch_refused", tenants=len(batch.events), error=type(error).__name__)
-        return await _project(pool, catalog, batch, reach, halving=True)
-
-
-async def _project(pool: Pool, catalog: Catalog, batch: Batch, reach: Reach, *, halving: bool) -> BatchResult:
-    parts = _scan(catalog, batch)
-    async with transaction(pool, tenant_id=None) as connection:
-        lost_shards, left_out = await _hold(connection, batch)
-        if left_out:
-            batch = batch.without(left_out)
-            parts = _scan(catalog, batch)
-        if halving:
-            for part in parts:
-                part.is_added = False
-        work = _Work(connection=connection, parts=parts)
-        await work.fold()
-        reach(FaultPoint.FOLD)
-        await (work.save_acceptable() if halving else work.save())
-        reach(FaultPoint.UPSERT)
-        await work.park()
-        moved = tuple(one for part in parts for one in part.moved(batch.events))
-        await checkpoint_rows.move(connection, moved)
-        reach(FaultPoint.CHECKPOINT)
-        await connection.execute("COMMIT")
-    reach(FaultPoint.COMMIT)
-    return BatchResult(
-        checkpoints=moved,
-        cached_rows=_cached_rows_by_tenant(parts),
-        events=sum(len(run.recorded) for run in batch.events.values()),
-        left_out=left_out,
-        lost_shards=lost_shards,
-    )
-
-
-async def _hold(connection: Connection, batch: Batch) -> tuple[frozenset[int], frozenset[UUID]]:
-    """Fence the leases, lock and compare the checkpoints; which shards are lost, and which tenants are left out.
-
-    Raises:
-        LeaseLostError, CheckpointMovedError: nobody is left.
-    """
-    held = await leases.fence_all(connection, batch.leases)
-    lost_shards = frozenset(one.shard for one in batch.leases) - held
-    locked = await checkpoint_rows.lock_unlocked(connection, batch.checkpoints)
-    left_out = frozenset(
-        one.tenant_id
-        for one in batch.checkpoints
-        if locked.get(one.id) != one or (lost_shards and shard_of(one.tenant_id) in lost_shards)
-    )
-    if left_out.issuperset(batch.events):
-        if lost_shards:
-            message = f"shards {sorted(lost_shards)} are no longer leased under this worker's epochs"
-            raise LeaseLostError(message, shards=lost_shards)
-        raise CheckpointMovedError("the checkpoints have moved since they were loaded")
-    return lost_shards, left_out
-
-
-def _scan(catalog: Catalog, batch: Batch) -> list["_Part"]:
+def scan_batch(catalog: Catalog, batch: Batch) -> Iterator["Part"]:
     """The batch, build by build, and which rows it touches there."""
     groups: dict[BuildId, list[Checkpoint]] = defaultdict(list)
     for one in batch.checkpoints:
         groups[one.build_id].append(one)
     kinds = {tenant: {type(one.event) for one in run.recorded} for tenant, run in batch.events.items()}
-    parts = []
     for build, checkpoints in groups.items():
         subject = catalog.subject(build.name)
         handles = subject.projection.handles
@@ -161,11 +76,10 @@ def _scan(catalog: Catalog, batch: Batch) -> list["_Part"]:
             run for tenant, run in batch.events.items() if run.unreadable or not handles.isdisjoint(kinds[tenant])
         ]
         scanned = scan(subject.projection, concerned, after)
-        parts.append(_Part(subject=subject, build=build, checkpoints=checkpoints, scanned=scanned))
-    return parts
+        yield Part(subject=subject, build=build, checkpoints=checkpoints, scanned=scanned)
 
 
-class _Part:
+class Part:
     """One build's share of a batch."""
 
     def __init__(self, *, subject: Subject, build: BuildId, checkpoints: Sequence[Checkpoint], scanned: Scan) -> None:
@@ -214,62 +128,8 @@ class _Part:
         return [(tenant, row) for tenant, row in cached_rows(self.build, self.changes) if tenant in live]
 
 
-class _Work:
-    """A batch while its transaction is open."""
-
-    def __init__(self, *, connection: Connection, parts: Sequence[_Part]) -> None:
-        self._connection = connection
-        self._parts = parts
-
-    async def fold(self) -> None:
-        """Load the rows of all builds by one statement, and evolve them."""
-        touched = [part for part in self._parts if part.scanned.touches and not part.is_added]
-        wanted = [
-            Wanted(codec=part.subject.codec, build=part.build, keys=part.scanned.touches.keys()) for part in touched
-        ]
-        for part, rows in zip(touched, await load_rows_of_all(self._connection, wanted), strict=True):
-            part.rows = rows
-        parked = await self._load_parked_keys()
-        for part in self._parts:
-            part.fold(parked)
-
-    async def _load_parked_keys(self) -> set[tuple[CheckpointId, str]]:
-        """Which keys of these builds wait already."""
-        with_parked = [one for part in self._parts for one in part.checkpoints if one.parked]
-        if not with_parked:
-            return set()
-        return {(one.checkpoint_id, one.key) for one in await parking.keys_of(self._connection, with_parked)}
-
-    async def save(self) -> None:
-        """Write the rows of all builds by one statement."""
-        created = await save_rows_of_all(self._connection, [part.changed() for part in self._parts])
-        for part, its in zip(self._parts, created, strict=True):
-            part.added = its
-
-    async def save_acceptable(self) -> None:
-        """Write build by build what the database accepts; the rows it refuses are parked."""
-        for part in self._parts:
-            refused = await save_acceptable_rows(self._connection, part.subject, part.build, part.changes)
-            for row_key, error in refused.items():
-                positions = [recorded.position for _, recorded in part.scanned.touches[row_key]]
-                part.changes.park(row_key, positions, error)
-
-    async def park(self) -> None:
-        """Note what stops here, and what waits behind it."""
-        for part in self._parts:
-            failures = [*part.changes.failures.values(), *part.newly_stopped.values()]
-            if failures:
-                await parking.park(self._connection, part.build, failures)
-            waiting = [
-                (tenant, key_name(key), position)
-                for (tenant, key), positions in part.changes.queued.items()
-                for position in positions
-            ]
-            if waiting:
-                await parking.queue(self._connection, part.build, waiting)
-
-
-def _cached_rows_by_tenant(parts: Sequence[_Part]) -> dict[UUID, list[CachedRow]]:
+def cached_rows_by_tenant(parts: Iterable[Part]) -> dict[UUID, list[CachedRow]]:
+    """What Redis should hear of."""
     found: dict[UUID, list[CachedRow]] = defaultdict(list)
     for part in parts:
         for tenant, row in part.cached_rows():

@@ -16,7 +16,7 @@ import structlog
 from projections.fold import AnyRecorded
 from projections.runtime import checkpoints as checkpoint_rows
 from projections.runtime import leases, parking
-from projections.runtime.batch import Batch, BatchResult, CachedRow, project
+from projections.runtime.batch import Batch, BatchResult, CachedRow
 from projections.runtime.catalog import Catalog, Subject
 from projections.runtime.checkpoints import BuildId, Checkpoint
 from projections.runtime.describing import describe
@@ -30,6 +30,7 @@ from projections.runtime.folding import (
     scan,
 )
 from projections.runtime.leases import Lease
+from projections.runtime.projecting import project
 from projections.runtime.rows import load_rows
 from projections.runtime.statistics import Statistics
 from shared_kernel.database.pool import Pool

@@ -181,7 +181,9 @@ class ViewCodec(Generic[RowT]):
             as_row: one column, `ROW(…)`, so that rows of several views fit one result.
         """
         selected = f"ROW({self._selected('t', named=False)})" if as_row else self._selected("t")
-        return f"SELECT {selected} FROM {self._wanted(first)} JOIN {self.table} t ON {self._matches(first)}"  # noqa: S608 - names of a Table
+        # LATERAL: joined, all rows of a build without statistics are read, and compared with each that is wanted.
+        rows = f"SELECT {selected} FROM {self.table} t WHERE {self._matches(first)} OFFSET 0"  # noqa: S608 - names of a Table
+        return f"SELECT found.* FROM {self._wanted(first)} CROSS JOIN LATERAL ({rows}) AS found"  # noqa: S608 - names of a Table
 
     def _select_all(self) -> str:
         order = ", ".join(f"t.{name}" for name in self.view.key)
@@ -191,17 +193,17 @@ class ViewCodec(Generic[RowT]):
             f"WHERE t.tenant_id = $1 AND t.build = $2 ORDER BY {order}"
         )
 
-    def delete_from(self, first: int) -> str:
-        """Delete the rows of given keys, for `key_arguments`; `first` as in `select_from`."""
-        return f"DELETE FROM {self.table} t USING {self._wanted(first)} WHERE {self._matches(first)}"  # noqa: S608 - names of a Table
+    def delete_from(self, first: int, *, condition: str = "true") -> str:
+        """Delete the rows of given keys, for `key_arguments`; `first` as in `select_from`, `condition` one of ours."""
+        return f"DELETE FROM {self.table} t USING {self._wanted(first)} WHERE {self._matches(first)} AND {condition}"  # noqa: S608 - names of a Table
 
     def _delete_some(self) -> str:
         keys = ", ".join(self.view.key)
         some = f"SELECT {keys} FROM {self.table} WHERE tenant_id = $1 AND build = $2 LIMIT $3"  # noqa: S608 - names of a Table
         return f"DELETE FROM {self.table} WHERE tenant_id = $1 AND build = $2 AND ({keys}) IN ({some})"  # noqa: S608 - names of a Table
 
-    def upsert_from(self, first: int) -> str:
-        """Write rows, for `upsert_arguments`; `first` as in `select_from`."""
+    def upsert_from(self, first: int, *, condition: str = "true") -> str:
+        """Write rows, for `upsert_arguments`; `first` as in `select_from`, `condition` one of ours."""
         names = [column.name for column in self._written]
         arrays = [f"${first + 1}::uuid[]", f"${first + 2}::bigint[]"]
         arrays += [self._array(column, number) for number, column in enumerate(self._written, first + 3)]
@@ -211,7 +213,8 @@ class ViewCodec(Generic[RowT]):
             f"INSERT INTO {self.table} (tenant_id, build, position, {', '.join(names)}) "  # noqa: S608 - names of a Table
             f"SELECT new.tenant_id, ${first}::int, new.position, {', '.join(values)} "
             f"FROM unnest({', '.join(arrays)}) AS new(tenant_id, position, {', '.join(names)}) "
-            f"ON CONFLICT (tenant_id, build, {', '.join(self.view.key)}) DO UPDATE SET {', '.join(assignments)}"
+            f"WHERE {condition} ON CONFLICT (tenant_id, build, {', '.join(self.view.key)}) "
+            f"DO UPDATE SET {', '.join(assignments)}"
         )
 
     def add_from(self, first: int, place: int) -> str:

@@ -31,6 +31,7 @@ release = LEASES.release
 leave = LEASES.leave
 fence = LEASES.fence
 fence_all = LEASES.fence_all
+fencing = LEASES.fencing
 trying = LEASES.trying
 note_trying = LEASES.note_trying
 trust = LEASES.trust

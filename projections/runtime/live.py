@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from projections.runtime.batch import Batch, BatchResult, project
+from projections.runtime.batch import Batch, BatchResult
 from projections.runtime.errors import (
     CheckpointMovedError,
     LeaseLostError,
@@ -21,6 +21,7 @@ from projections.runtime.errors import (
     is_database_failure,
 )
 from projections.runtime.parts import DrainParts
+from projections.runtime.projecting import project
 from projections.runtime.rounds import Rounds
 from projections.runtime.shard import Shard
 from projections.runtime.turns import Turn

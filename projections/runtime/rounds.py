@@ -13,8 +13,9 @@ from projections.runtime.batch import Batch, BatchResult
 from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.errors import LeaseLostError
 from projections.runtime.fault_points import FaultPoint
-from projections.runtime.folding import read_events
+from projections.runtime.folding import TenantEvents, read_events
 from projections.runtime.parts import DrainParts
+from projections.runtime.recent import RecentEvents
 from projections.runtime.shard import Shard, load
 from projections.runtime.slices import Slices
 from projections.runtime.tracing import log_projected
@@ -62,6 +63,7 @@ class Rounds:
         self._was_behind: dict[UUID, float] = {}
         self._backlogs = 0
         self._slices = Slices()
+        self._recent = RecentEvents()
 
     def gives_way(self) -> bool:
         """Whether backlogs leave time to tenants that had news just now: not where most are behind, as after an outage.
@@ -144,10 +146,9 @@ class Rounds:
         self._budget = max(_MIN_BUDGET, self._budget // _FAILURE_SHRINKS_BY)
 
     async def _take(self, shards: Mapping[int, Shard], turns: Sequence[Turn], *, is_alone: bool) -> bool:
-        stored = await self._fetch(shards, turns)
-        self._parts.reach(FaultPoint.FETCH)
+        gathers = all(one.name in self._parts.catalog.gathered for turn in turns for one in turn.checkpoints)
+        events = await self._read(shards, turns, gathers=gathers, is_alone=is_alone)
         started = time.monotonic()
-        events = read_events(stored, self._parts.skips.unread(one for turn in turns for one in turn.checkpoints))
         moving = tuple(one for turn in turns if turn.tenant_id in events for one in turn.checkpoints)
         if not moving:
             return False
@@ -156,8 +157,24 @@ class Rounds:
         result = await self._project(batch)
         self._pace(events=result.events, seconds=time.monotonic() - started, is_alone=is_alone)
         await asyncio.gather(*(_settle(shards[number], number, batch, result) for number in concerned))
-        log_projected(run for tenant, run in events.items() if tenant not in result.left_out)
+        if not gathers:  # or the same lines would come twice
+            log_projected(run for tenant, run in events.items() if tenant not in result.left_out)
         return True
+
+    async def _read(
+        self, shards: Mapping[int, Shard], turns: Sequence[Turn], *, gathers: bool, is_alone: bool
+    ) -> dict[UUID, TenantEvents]:
+        """These tenants' events; what rounds have just read is not read again for those projections that gather."""
+        unread = self._parts.skips.unread(one for turn in turns for one in turn.checkpoints)
+        is_shared = not (unread or is_alone)
+        recent = self._recent.take_all(turn.want for turn in turns) if gathers and is_shared else {}
+        others = [turn for turn in turns if turn.tenant_id not in recent]
+        stored = await self._fetch(shards, others) if others else []
+        self._parts.reach(FaultPoint.FETCH)
+        events = read_events(stored, unread)
+        if is_shared and not gathers and self._parts.catalog.gathered:
+            self._recent.note_all(events.values())
+        return events | recent
 
     async def _fetch(self, shards: Mapping[int, Shard], turns: Sequence[Turn]) -> list[StoredEvent]:
         """These tenants' events; whose log cannot be read rests, and holds up nobody else."""

@@ -23,13 +23,13 @@ AnyCodec: TypeAlias = ViewCodec[Any]  # Any: views of every row type, side by si
 FoundRows: TypeAlias = dict[RowKey, AnyStoredRow | Unreadable]
 ItemT = TypeVar("ItemT")
 
-_CHUNK = 5_000
+MOST_ROWS = 5_000
 """Rows of a view in a statement: large enough to be set-based, small enough that an array stays a few megabytes."""
-_COMPOSITIONS = 256
+COMPOSITIONS = 256
 """Compositions remembered; there are far fewer sets of views that events touch together."""
 
 
-class _Kind(Enum):
+class Kind(Enum):
     """What is done to a build's rows."""
 
     ADD = auto()
@@ -37,7 +37,7 @@ class _Kind(Enum):
     DELETE = auto()
 
 
-_Modification: TypeAlias = tuple[_Kind, AnyCodec, list[object]]
+Modification: TypeAlias = tuple[Kind, AnyCodec, list[object]]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,12 +89,12 @@ async def save_rows_of_all(connection: Connection, changed: Sequence[Changed]) -
     upserts = {index: one.changes.upserts.items() for index, one in enumerate(changed)}
     for wave in _waves(upserts):
         places = list(wave)
-        for place, tenant, rows in await _run(connection, [_upsert(changed[index], wave[index]) for index in places]):
+        for place, tenant, rows in await _run(connection, [upsert(changed[index], wave[index]) for index in places]):
             counted = created[places[place]]
             counted[tenant] = counted.get(tenant, 0) + rows
     deletes = {index: one.changes.deletes for index, one in enumerate(changed)}
     for gone in _waves(deletes):
-        await _run(connection, [_deletion(changed[index], keys) for index, keys in gone.items()])
+        await _run(connection, [deletion(changed[index], keys) for index, keys in gone.items()])
     return created
 
 
@@ -105,24 +105,26 @@ def _take(codec: AnyCodec, record: Record, found: FoundRows) -> None:
         found[codec.key_of_record(record)] = Unreadable(error=describe(error))
 
 
-def _upsert(one: Changed, upserts: Sequence[tuple[RowKey, AnyStoredRow]]) -> _Modification:
+def upsert(one: Changed, upserts: Sequence[tuple[RowKey, AnyStoredRow]]) -> Modification:
+    """These rows are written, or added to what stands."""
     rows = [(tenant_id, stored.row, stored.position) for (tenant_id, _), stored in upserts]
-    kind = _Kind.ADD if one.is_added else _Kind.UPSERT
+    kind = Kind.ADD if one.is_added else Kind.UPSERT
     return kind, one.codec, one.codec.upsert_arguments(one.build.build, rows)
 
 
-def _deletion(one: Changed, keys: Sequence[RowKey]) -> _Modification:
-    return _Kind.DELETE, one.codec, one.codec.key_arguments(one.build.build, keys)
+def deletion(one: Changed, keys: Sequence[RowKey]) -> Modification:
+    """These rows go."""
+    return Kind.DELETE, one.codec, one.codec.key_arguments(one.build.build, keys)
 
 
-async def _run(connection: Connection, parts: Sequence[_Modification]) -> list[Record]:
+async def _run(connection: Connection, parts: Sequence[Modification]) -> list[Record]:
     arguments = [value for _, _, its in parts for value in its]
     statement = _composed(tuple((kind, codec) for kind, codec, _ in parts))
     found: list[Record] = await connection.fetch(statement, *arguments)
     return found
 
 
-@lru_cache(maxsize=_COMPOSITIONS)
+@lru_cache(maxsize=COMPOSITIONS)
 def _selection(codecs: tuple[AnyCodec, ...]) -> str:
     selects = []
     first = 1
@@ -133,33 +135,43 @@ def _selection(codecs: tuple[AnyCodec, ...]) -> str:
     return " UNION ALL ".join(selects)
 
 
-@lru_cache(maxsize=_COMPOSITIONS)
-def _composed(modified: tuple[tuple[_Kind, AnyCodec], ...]) -> str:
+@lru_cache(maxsize=COMPOSITIONS)
+def _composed(modified: tuple[tuple[Kind, AnyCodec], ...]) -> str:
     """One statement for all of them; it gives the place and the tenants of rows that adding found to be new."""
-    parts: list[str] = []
-    counts: list[str] = []
-    first = 1
+    counts = [
+        f"SELECT {place} AS place, tenant_id, count(*)::int AS rows FROM part_{place} GROUP BY tenant_id"  # noqa: S608 - a number
+        for place, (kind, _) in enumerate(modified)
+        if kind is Kind.ADD
+    ]
+    return f"WITH {', '.join(parts_of(modified, first=1))} {' UNION ALL '.join(counts) or 'SELECT WHERE false'}"
+
+
+def parts_of(modified: Sequence[tuple[Kind, AnyCodec]], *, first: int, condition: str = "true") -> Iterator[str]:
+    """What each comes to, as parts of a `WITH`.
+
+    Args:
+        modified: what is done, in which view.
+        first: the number of the first parameter.
+        condition: of every row that is written or deleted; adding knows none.
+    """
     for place, (kind, codec) in enumerate(modified):
         match kind:
-            case _Kind.ADD:
-                parts.append(codec.add_from(first, place))
-                new = f"SELECT {place} AS place, tenant_id, count(*)::int AS rows FROM part_{place} GROUP BY tenant_id"  # noqa: S608 - a number
-                counts.append(new)
-            case _Kind.UPSERT:
-                parts.append(f"part_{place} AS ({codec.upsert_from(first)})")
-            case _Kind.DELETE:
-                parts.append(f"part_{place} AS ({codec.delete_from(first)})")
+            case Kind.ADD:
+                yield codec.add_from(first, place)
+            case Kind.UPSERT:
+                yield f"part_{place} AS ({codec.upsert_from(first, condition=condition)})"
+            case Kind.DELETE:
+                yield f"part_{place} AS ({codec.delete_from(first, condition=condition)})"
             case _:
                 assert_never(kind)
-        first += codec.key_parameters if kind is _Kind.DELETE else codec.upsert_parameters
-    return f"WITH {', '.join(parts)} {' UNION ALL '.join(counts) or 'SELECT WHERE false'}"
+        first += codec.key_parameters if kind is Kind.DELETE else codec.upsert_parameters
 
 
 def _waves(items: Mapping[int, Iterable[ItemT]]) -> Iterator[dict[int, list[ItemT]]]:
     """A chunk of each at a time, until all are done."""
     iterators = {index: iter(its) for index, its in items.items()}
     while True:
-        wave = {index: chunk for index, its in iterators.items() if (chunk := list(islice(its, _CHUNK)))}
+        wave = {index: chunk for index, its in iterators.items() if (chunk := list(islice(its, MOST_ROWS)))}
         if not wave:
             return
         yield wave

@@ -168,11 +168,13 @@ class LeaseTable:
 
     async def fence_all(self, connection: Connection, leases: Sequence[Lease]) -> frozenset[int]:
         """Hold these lease rows until the transaction ends; the shards that are still this worker's."""
-        line = leases[0].line if leases else None
-        rows = await connection.fetch(
-            self._in(_FENCE_ALL, line), [one.shard for one in leases], [one.epoch for one in leases]
-        )
+        statement = self.fencing(leases[0].line if leases else None)
+        rows = await connection.fetch(statement, [one.shard for one in leases], [one.epoch for one in leases])
         return frozenset(row["shard"] for row in rows)
+
+    def fencing(self, line: LeaseLine | None = None) -> str:
+        """What `fence_all` asks, as a part of a larger statement: of the shards `$1`, under the epochs `$2`."""
+        return self._in(_FENCE_ALL, line)
 
     async def trying(self, connection: Connection, lease: Lease) -> str | None:
         """What the last careful worker of the shard was about to do."""

@@ -11,9 +11,10 @@ from projections import kpis
 from projections.fold import AnyRecorded
 from projections.registry import PROJECTIONS
 from projections.runtime import checkpoints as checkpoint_rows
-from projections.runtime.batch import Batch, project
+from projections.runtime.batch import Batch
 from projections.runtime.fault_points import carry_on
 from projections.runtime.folding import TenantEvents
+from projections.runtime.projecting import project
 from read_side.kpis.view import KpiDayRow
 from shared_kernel.database.transactions import transaction
 from shared_kernel.log.partitions import shard_of
@@ -28,7 +29,7 @@ SUMS = tuple(one for one in PROJECTIONS if one.sums is not None)
 _LARGE = 2**62
 _UNCOUNTED = """
 SELECT c.name, c.rows, r.rows AS stand FROM projection.checkpoint c JOIN (
-    SELECT 'sales' AS name, count(*) AS rows FROM read.sales__v2
+    SELECT 'sales' AS name, count(*) AS rows FROM read.sales__v3
     UNION ALL SELECT 'best_sellers', count(*) FROM read.best_sellers__v2
     UNION ALL SELECT 'kpis', count(*) FROM read.kpis__v1) r USING (name)
 WHERE c.rows <> r.rows

@@ -9,11 +9,12 @@ import pytest
 from projections.registry import PROJECTIONS
 from projections.runtime import checkpoints as checkpoint_rows
 from projections.runtime import leases
-from projections.runtime.batch import Batch, project
+from projections.runtime.batch import Batch
 from projections.runtime.checkpoints import Checkpoint
 from projections.runtime.errors import CheckpointMovedError, LeaseLostError
 from projections.runtime.fault_points import carry_on
 from projections.runtime.folding import read_events
+from projections.runtime.projecting import project
 from shared_kernel.database.transactions import transaction
 from shared_kernel.events.orders import OrderPlaced
 from shared_kernel.log.archive.errors import LogBrokenError

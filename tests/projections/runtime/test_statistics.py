@@ -8,7 +8,7 @@ from tests.builders.projecting import running_projector
 from tests.eventually import eventually
 from tests.servers import Servers
 
-_ESTIMATE = "SELECT reltuples FROM pg_class WHERE oid = 'read.sales__v2_b1'::regclass"
+_ESTIMATE = "SELECT reltuples FROM pg_class WHERE oid = 'read.sales__v3_b1'::regclass"
 _ORDERS, _BOOKS = 60, 20
 
 
@@ -23,7 +23,7 @@ async def test_a_build_that_grows_is_analysed_without_autovacuum(servers: Server
     try:
         async with running_projector(servers):
             estimate = await eventually(lambda: _estimate(admin), lambda rows: rows > 0)
-        rows = await admin.fetchval("SELECT count(*) FROM read.sales__v2")
+        rows = await admin.fetchval("SELECT count(*) FROM read.sales__v3")
     finally:
         await admin.close()
     assert estimate <= rows
@@ -32,6 +32,6 @@ async def test_a_build_that_grows_is_analysed_without_autovacuum(servers: Server
 
 async def _estimate(admin: asyncpg.Connection) -> float:
     """What the planner believes; 0 while there is no table, -1 while it was never analysed."""
-    if await admin.fetchval("SELECT to_regclass('read.sales__v2_b1')") is None:
+    if await admin.fetchval("SELECT to_regclass('read.sales__v3_b1')") is None:
         return 0.0
     return float(await admin.fetchval(_ESTIMATE))

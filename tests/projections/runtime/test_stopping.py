@@ -9,11 +9,12 @@ import pytest
 import redis
 
 from projections.runtime import checkpoints as checkpoint_rows
-from projections.runtime.batch import Batch, project
+from projections.runtime.batch import Batch
 from projections.runtime.fault_points import FaultPoint, carry_on
 from projections.runtime.folding import read_events
 from projections.runtime.leases import Lease
 from projections.runtime.live import LiveRounds
+from projections.runtime.projecting import project
 from projections.runtime.shard import Shard
 from projections.verification.looking_again import looks_again
 from projections.worker import run_projector
