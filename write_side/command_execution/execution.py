@@ -188,14 +188,18 @@ class CommandExecution:
         return msgspec.structs.replace(answer, position=position)
 
     async def _attempt_unlocked(self, request: CommandRequest, command: Unlocked) -> Answer | None:
-        """None where others were there first: nothing has happened then."""
+        """None where others were there first, or the answer would be no: nothing has happened then."""
         try:
             async with self._lent() as connection:
                 rows = await unlocked.look(connection, request, command.look)
         except AlreadyAnswered:
             return await self._replay(request)
         recording = Recording(request=request, now=self._clock(), make_id=self._make_id)
-        decided = command.decide(rows, recording)
+        try:
+            decided = command.decide(rows, recording)
+        except ShelfWiseError:
+            # Nobody has claimed the key: the same request may be under way, and succeed after its retry was told no.
+            return None
         answer = _answer(decided.outcome)
         try:
             async with self._lent() as connection:

@@ -67,7 +67,7 @@ class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         look: what it reads.
-        decide: pure; it raises the command's refusals, which stand: what it saw was so at one moment of the request.
+        decide: pure; it raises the command's refusals. They do not stand: only who has claimed the key may say no.
     """
 
     look: Look

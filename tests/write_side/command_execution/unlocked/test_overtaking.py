@@ -10,9 +10,12 @@ import pytest
 
 from shared_kernel.errors import InFlightError
 from tests.builders.write_side import WriteSide, buy, claim, order_command
+from tests.eventually import eventually
 from tests.write_side.command_execution.unlocked.shelf import (
     COPIES,
+    WAITING,
     buy_on,
+    holding,
     interrupted,
     left_behind,
     new_shelf,
@@ -24,7 +27,7 @@ from write_side.command_execution.requests import Answer, Outcome
 from write_side.command_execution.unit_of_work import UnitOfWork
 from write_side.inventory.errors import InsufficientStock
 from write_side.orders.commands import OrderDecided
-from write_side.orders.placing import without_locks
+from write_side.orders.placing import place_order, without_locks
 
 
 async def test_an_order_takes_two_statements_and_is_what_it_is_under_locks(write_side: WriteSide) -> None:
@@ -134,6 +137,25 @@ async def test_a_key_in_use_is_refused_without_a_trace(write_side: WriteSide) ->
     with pytest.raises(ZeroDivisionError):
         await holder
     assert not (await write_side.buy(shelf.location, shelf.both, key="k")).replayed
+
+
+async def test_nobody_is_refused_while_the_same_request_may_succeed(write_side: WriteSide) -> None:
+    """It waits for copies that are just coming in, with its key claimed; its client asks again meanwhile."""
+    shelf = await new_shelf(write_side, copies=1)
+    await write_side.place(shelf.location, shelf.both)
+    locking = partial(place_order, order_command(shelf.location, shelf.both[:1]))
+    async with holding(write_side, shelf) as holder:
+        first = asyncio.create_task(write_side.run(locking, idempotency=claim("k", "")))
+        await eventually(lambda: write_side.as_administrator(WAITING))
+        with pytest.raises(InFlightError):
+            await write_side.buy(shelf.location, shelf.both[:1], key="k")
+        await holder.execute(
+            "UPDATE write.stock SET version = version + 1, on_hand = on_hand + 1 WHERE edition_id = $1", shelf.emma
+        )
+        await holder.execute("COMMIT")
+        ordered = await first
+    again = await write_side.buy(shelf.location, shelf.both[:1], key="k")
+    assert again == msgspec.structs.replace(ordered, replayed=True)
 
 
 async def test_a_repeated_key_finds_its_answer_even_when_its_copies_were_the_last(write_side: WriteSide) -> None:
