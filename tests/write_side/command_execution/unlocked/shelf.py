@@ -65,10 +65,17 @@ async def left_behind(write_side: WriteSide) -> tuple[int, ...]:
 @asynccontextmanager
 async def holding(write_side: WriteSide, shelf: Shelf) -> AsyncIterator[asyncpg.Connection]:
     """Somebody who has locked one account, in a transaction for the block to end."""
+    async with in_transaction(write_side) as connection:
+        await connection.fetch("SELECT FROM write.stock WHERE edition_id = $1 FOR NO KEY UPDATE", shelf.emma)
+        yield connection
+
+
+@asynccontextmanager
+async def in_transaction(write_side: WriteSide) -> AsyncIterator[asyncpg.Connection]:
+    """Somebody else's, for the block to end."""
     connection = await asyncpg.connect(write_side.servers.write_admin_url)
     try:
         await connection.execute("BEGIN")
-        await connection.fetch("SELECT FROM write.stock WHERE edition_id = $1 FOR NO KEY UPDATE", shelf.emma)
         yield connection
     finally:
         await connection.close()

@@ -16,6 +16,7 @@ from tests.write_side.command_execution.unlocked.shelf import (
     Shelf,
     buy_on,
     holding,
+    in_transaction,
     left_behind,
     new_shelf,
 )
@@ -109,6 +110,28 @@ async def test_who_waited_for_a_lock_compares_what_its_holder_left(
     expected = {"SELECT": (1, 0, 2)}.get(change, (2, 0, 3) if is_overtaken else (1, 3, 2))
     assert tuple(rows[0]) == expected
     assert await write_side.stock_of(shelf.location, shelf.persuasion) == (COPIES, 1, 10_000)
+
+
+async def test_who_waits_for_copies_is_not_said_to_wait_for_the_log(write_side: WriteSide) -> None:
+    """Though the same statement appends; an operator who is told so would look for the wrong holder."""
+    shelf = await new_shelf(write_side)
+    async with holding(write_side, shelf) as holder:
+        buying = asyncio.create_task(write_side.buy(shelf.location, shelf.both, key="both"))
+        await eventually(lambda: write_side.as_administrator(WAITING))
+        assert await _append_waiting(write_side) == 0
+        await holder.execute("ROLLBACK")
+        await buying
+    async with in_transaction(write_side) as holder:
+        await holder.execute("UPDATE log.tenant_head SET position = position")
+        both = [asyncio.create_task(write_side.buy(shelf.location, [one], key=f"{one}")) for one in shelf.both]
+        await eventually(lambda: _append_waiting(write_side), lambda waiting: waiting == len(both))
+        await holder.execute("ROLLBACK")
+        await asyncio.gather(*both)
+    assert await _append_waiting(write_side) == 0
+
+
+async def _append_waiting(write_side: WriteSide) -> int:
+    return int((await write_side.as_administrator("SELECT append_waiting FROM log.vitals()"))[0][0])
 
 
 async def _retried(write_side: WriteSide, shelf: Shelf) -> Answer | None:
