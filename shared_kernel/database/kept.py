@@ -221,7 +221,7 @@ class LentTransaction:
     ) -> None:
         connection = self._connection
         assert connection is not None
-        if error is None and not connection.is_in_transaction():
+        if error is None and not _is_lost(connection) and not connection.is_in_transaction():
             self._kept.keep(connection)
         else:
             await self._abandon(connection)

@@ -101,6 +101,18 @@ async def test_one_broken_off_as_its_connection_is_lost_is_still_broken_off(serv
         assert await pool.fetchval("SELECT 1") == 1
 
 
+async def test_one_that_is_lost_once_it_has_committed_has_committed(servers: Servers) -> None:
+    """Its caller does not hear of the pool's trouble, and the next one has a place."""
+    async with build_pool(servers.url_as(DatabaseRole.READ_API), _SETTINGS) as pool:
+        kept, tenant_id = KeptConnections(pool, most=1), new_id()
+        for borrowed in (kept.transaction(tenant_id=tenant_id), transaction(pool, tenant_id=tenant_id)):
+            async with borrowed as connection:
+                await connection.execute("COMMIT")
+                connection.terminate()
+            assert kept.held == 0
+        assert await pool.fetchval("SELECT 1") == 1
+
+
 async def _lose(borrowed: Borrowed) -> None:
     async with borrowed as connection:
         connection.terminate()
