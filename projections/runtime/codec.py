@@ -12,6 +12,7 @@ from sqlalchemy import Column
 from sqlalchemy.dialects.postgresql import JSONB, asyncpg
 
 from projections.fold import Sums
+from projections.runtime.describing import describe, summary_of
 from shared_kernel.views import DOCUMENT, Key, View
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
@@ -27,6 +28,10 @@ class StoredRow(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
 
     row: RowT
     position: int
+
+
+class NoDocumentError(ValueError):
+    """A row has no form as an item of its list, whatever the mistake: a value that is refused, so its key is parked."""
 
 
 class ViewCodec(Generic[RowT]):
@@ -119,12 +124,18 @@ class ViewCodec(Generic[RowT]):
     def _values(self, column: Column[Any], rows: Sequence[RowT]) -> list[object]:  # Any: columns of every type
         # Column by column: what a column is made of is asked once and not for every row.
         if column.name == DOCUMENT:
-            assert self.view.document is not None, "only then it is written"
-            return list(map(self.view.document, rows))
+            return self._documents(rows)
         values = list(map(attrgetter(column.name), rows))
         if column.name in self._decoders:
             return [None if value is None else msgspec.json.encode(value).decode() for value in values]
         return values
+
+    def _documents(self, rows: Sequence[RowT]) -> list[object]:
+        assert self.view.document is not None, "only then it is written"
+        try:
+            return list(map(self.view.document, rows))
+        except Exception as error:
+            raise NoDocumentError(summary_of(describe(error))) from error
 
     def _check_shape(self) -> None:
         columns = {column.name for column in self._columns}

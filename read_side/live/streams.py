@@ -97,7 +97,7 @@ class LiveStreams:
         watch = self._watch_of(stream.tenant_id)
         watch.streams.add(stream)
         try:
-            stream.begin_with(await watch.look(stream.topics))
+            stream.begin_with(await watch.look(stream))
         except BaseException:
             self.leave(stream)
             raise

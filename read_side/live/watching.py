@@ -39,11 +39,9 @@ class Watch:
         self.task.cancel()
         self._stack.close()
 
-    async def look(self, topics: tuple[Topic, ...]) -> dict[str, News]:
-        """Where topics stand now, for a stream that begins; raises as `States.of` does."""
-        standing = await self._states.of(self._tenant_id, _views_of(topics))
-        standing = await self._states.with_head(self._tenant_id, standing)
-        return _news_of(topics, standing)
+    async def look(self, stream: Stream) -> dict[str, News]:
+        """Where its topics stand now, for a stream that begins; raises as `States.of` does."""
+        return await self._newest(stream.topics, (stream,))
 
     async def _run(self, sleeper: Sleeper) -> None:
         try:
@@ -72,16 +70,18 @@ class Watch:
             stream.offer(news)
 
     async def _newest(self, topics: tuple[Topic, ...], streams: tuple[Stream, ...]) -> dict[str, News]:
-        """Of all topics together; where a view is not built yet, of each that does without it."""
+        """Of all topics together; where a view is not built yet, of each that does without it, if there is any."""
         try:
             return await self._together(topics, streams)
         except ViewNotBuiltError as error:
             log.debug("live_view_not_built", reason=error.code)
-        news: dict[str, News] = {}
-        for topic in topics:
-            with suppress(ViewNotBuiltError):
-                news |= await self._together((topic,), streams)
-        return news
+            news: dict[str, News] = {}
+            for topic in topics:
+                with suppress(ViewNotBuiltError):
+                    news |= await self._together((topic,), streams)
+            if not news:
+                raise
+            return news
 
     async def _together(self, topics: tuple[Topic, ...], streams: tuple[Stream, ...]) -> dict[str, News]:
         standing = await self._states.of(self._tenant_id, _views_of(topics))

@@ -33,7 +33,7 @@ import this package: projections import `view.py`.) There are three shapes of qu
         return await list_page(snapshot, ORDERS, query, item=order_item)      # order_item: Record -> Struct
 
    Where rows carry their item ready to be sent (the view has a `document`): `columns=(DOCUMENT,)` and
-   `document_page(snapshot, ORDERS, query)`, which costs a third less; for what is read far more often than it changes.
+   `document_page(snapshot, ORDERS, query)`, a fifth less of the API's time, where reads far outnumber changes.
 
    With further parameters (`own_parameters=` in the route): `page, own = parse_list_with(request, ORDERS, Own)`, and a
    frozen query struct that holds both (`page: ListQuery`, plus yours, resolved).

@@ -86,8 +86,11 @@ class KeptConnections:
             if self._held < self._most:
                 return await self._another()
             given = await self._turn()
-            if given is not None:
+            if given is None:
+                continue
+            if not _is_lost(given):
                 return given
+            await self.drop(given)
 
     def keep(self, connection: Connection) -> None:
         """Have one back that is as good as it was: whoever waits longest gets it."""
@@ -221,6 +224,7 @@ class LentTransaction:
     ) -> None:
         connection = self._connection
         assert connection is not None
+        # One that was lost after its COMMIT has committed all the same, and can be asked nothing.
         if error is None and not _is_lost(connection) and not connection.is_in_transaction():
             self._kept.keep(connection)
         else:

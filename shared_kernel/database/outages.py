@@ -16,10 +16,13 @@ OUTAGES: Final[tuple[type[Exception], ...]] = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     # A standby that was promoted elsewhere.
     asyncpg.ReadOnlySQLTransactionError,
+    # The server has said that it ends the session, and the connection has not closed yet.
+    asyncpg.InternalClientError,
 )
 """Raised in the middle of work; a connection that cannot be had is a `DatabaseUnavailableError` already."""
 
-_CLOSED: Final = ("closed", "closing")
+_CLOSED: Final = ("closed", "closing", "released back to the pool")
+"""The last is what the driver says of a pool's connection: lost, it is the pool's again at once."""
 
 
 def is_lost_connection(error: asyncpg.InterfaceError) -> bool:

@@ -137,7 +137,7 @@ def cut_off(connection: Connection) -> None:
 async def _end(connection: Connection) -> None:
     try:
         await connection.execute("ROLLBACK", timeout=_ROLLBACK_TIMEOUT_SECONDS)
-    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         cut_off(connection)
     except asyncio.CancelledError:
         # Broken off while it tidies up: the pool would have the connection back only once the server ends it.

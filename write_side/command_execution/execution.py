@@ -125,7 +125,7 @@ class CommandExecution:
                 answer = await attempt()
             except asyncpg.PostgresError as error:
                 answer = await self._after_failure(request, error)
-            except (TimeoutError, OSError, asyncpg.InterfaceError) as error:
+            except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 if isinstance(error, ValueError):  # an argument of ours that does not fit its column: a bug
                     raise
                 raise OutcomeUnknownError from error

@@ -7,6 +7,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from projections.fold import Sums
 from projections.runtime.codec import ViewCodec
+from projections.runtime.errors import REFUSALS
+from shared_kernel.identifiers import new_id
 from shared_kernel.views import DOCUMENT, View, view_table
 
 
@@ -59,3 +61,18 @@ def test_a_document_has_its_column() -> None:
         ViewCodec(msgspec.structs.replace(view, table=without))
     with pytest.raises(TypeError, match="numbered@1: sums are columns beside the key, of rows without"):
         ViewCodec(view, Sums(added=()))
+
+
+def test_a_document_that_cannot_be_made_is_a_refused_value() -> None:
+    """Whatever its mistake is: only its own key is to be parked, neither its store nor who builds anew."""
+    table = view_table("numbered", 1, _day(), Column("number", BigInteger), Column(DOCUMENT, Text))
+    names: dict[int, str] = {}
+    view = View(
+        name="numbered", version=1, row=Numbered, key=("day",), table=table, document=lambda row: names[row.day]
+    )
+    codec = ViewCodec(view)
+    bad = Numbered(day=1, number=1)
+    with pytest.raises(REFUSALS, match="KeyError"):
+        codec.upsert_arguments(1, [(new_id(), bad, 1)])
+    with pytest.raises(REFUSALS, match="KeyError"):
+        list(codec.copied_records(1, new_id(), [(bad, 1)]))

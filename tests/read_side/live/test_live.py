@@ -246,8 +246,14 @@ async def test_a_view_that_is_not_built_yet_silences_no_other(api: Api, servers:
         await have_of_another_version(servers, tenant, "kpis")
         await show(servers, tenant, {"locations": state(position=2)}, in_redis=False)
         told = await client.event()
+    async with listening(api.app, "kpis,locations", key, seconds=0) as late:
+        begun = [(await late.event()).name for _ in range(2)]
+    async with listening(api.app, "kpis", key, seconds=0) as refused:
+        problem = await refused.body()
 
     assert (told.name, told.data["position"]) == ("locations", 2)
+    assert begun == ["locations", "end"], "one that begins only now, too"
+    assert (refused.status, msgspec.json.decode(problem)["code"]) == (503, "view_not_built")
 
 
 async def test_a_parked_row_is_told_of(api: Api, servers: Servers) -> None:

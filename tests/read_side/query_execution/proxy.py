@@ -16,6 +16,8 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._hanging_up = asyncio.Event()
+        self._hanging_up.set()
         self.chunks = 0
 
     def url(self, url: str) -> str:
@@ -36,6 +38,11 @@ class Proxy:
         for writer in list(self._writers):
             writer.transport.abort()
         self._flowing.set()
+        self._hanging_up.set()
+
+    def linger(self) -> None:
+        """Let last words through, and nobody hear that whoever spoke them has gone."""
+        self._hanging_up.clear()
 
     def hold(self) -> None:
         """Let nothing through, and break nothing: a server that hangs."""
@@ -63,6 +70,7 @@ class Proxy:
                 await self._flowing.wait()
                 self.chunks += count
                 writer.write(chunk)
+            await self._hanging_up.wait()
         except OSError:
             writer.transport.abort()
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import asyncpg
 import msgspec
 import pytest
 from redis.asyncio import Redis
@@ -18,6 +19,11 @@ from tests.servers import Servers
 
 _LONG_BEFORE_A_HANG_SECONDS = 10.0
 """The bounds themselves are two seconds and less; a busy machine adds to them, and a hang has no end."""
+
+_END_SESSIONS = """
+SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+WHERE application_name = 'shelfwise-read-api' AND datname = current_database()
+"""
 
 
 async def test_reads_go_on_while_redis_is_away_and_come_back_to_it(api: Api) -> None:
@@ -118,6 +124,23 @@ async def test_a_postgresql_that_hangs_is_503_within_two_seconds(api: Api) -> No
 
     assert {answer.status_code for answer in answers} == {503}
     assert time.monotonic() - began < _LONG_BEFORE_A_HANG_SECONDS
+
+
+async def test_a_session_that_is_ended_between_two_questions_is_503_and_no_500(api: Api, servers: Servers) -> None:
+    """The server has said so, and the connection has not closed yet; the next question has another."""
+    tenant, key = await api.shelf.open_store()
+    await api.shelf.project(tenant, [a_book("Emma")], state(position=7, rows=1))
+    assert (await api.get("/books?price=1", key)).status_code == 200
+    api.read_database.linger()
+    administrator = await asyncpg.connect(servers.read_admin_url)
+    await administrator.execute(_END_SESSIONS)
+    await administrator.fetchval("SELECT 1")  # the driver has heard its last words by then
+    await administrator.close()
+
+    statuses = [(await api.get(f"/books?price={price}", key)).status_code for price in range(2, 30)]
+
+    assert set(statuses) == {200, 503}
+    assert statuses[-1] == 200
 
 
 async def test_a_preflight_does_not_hang_with_postgresql(api: Api) -> None:

@@ -113,6 +113,23 @@ async def test_one_that_is_lost_once_it_has_committed_has_committed(servers: Ser
         assert await pool.fetchval("SELECT 1") == 1
 
 
+async def test_whoever_waits_is_given_no_connection_that_is_lost(servers: Servers) -> None:
+    """But leave to ask the pool for another."""
+    async with build_pool(servers.url_as(DatabaseRole.READ_API), _SETTINGS) as pool:
+        kept = KeptConnections(pool, most=1)
+        async with kept.lent() as connection:
+            waiting = asyncio.create_task(_one(kept))
+            await asyncio.sleep(0)
+            connection.terminate()
+        assert await waiting == 1
+        await kept.aclose()
+
+
+async def _one(kept: KeptConnections) -> int:
+    async with kept.lent() as connection:
+        return int(await connection.fetchval("SELECT 1"))
+
+
 async def _lose(borrowed: Borrowed) -> None:
     async with borrowed as connection:
         connection.terminate()

@@ -19,6 +19,7 @@ _STATEMENTS = {
     "ended by the operator": "SELECT pg_terminate_backend(pg_backend_pid())",
     "longer than its bound": "SET statement_timeout = 20; SELECT pg_sleep(5)",
     "on a lost connection": "",
+    "on a lost connection of a pool": "",
     "read only": "BEGIN READ ONLY; CREATE TABLE t ()",
     "a mistake of ours": "SELECT nothing FROM nowhere",
     "a parameter of another type": None,
@@ -28,6 +29,10 @@ _STATEMENTS = {
 @get("/statement", opt=declare(policy=PUBLIC))
 async def run_statement(url: FromQuery[str], which: FromQuery[str]) -> None:
     """Run one of the statements."""
+    if which.endswith("of a pool"):
+        async with asyncpg.create_pool(url, min_size=0) as pool, pool.acquire() as lost:
+            lost.terminate()
+            await lost.execute("SELECT 1")
     connection = await asyncpg.connect(url)
     try:
         statement = _STATEMENTS[which]
