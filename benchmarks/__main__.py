@@ -43,27 +43,27 @@ def main() -> None:
 
 
 def run(parts: Mapping[str, Measure], effort: Effort) -> Report:
-    """Run parts one after the other, on servers of their own."""
+    """Run parts one after the other, each on servers of its own: none pays for vacuuming what others have written."""
     cores = choose_cores()
     rows: list[Row] = []
     failed: list[str] = []
-    with open_site() as site:
-        generator = LoadGenerator.best(core=cores.load, folder=site.folder)
-        for name, part in parts.items():
-            note(name)
+    settings: dict[str, str] = {}
+    for name, part in parts.items():
+        note(name)
+        with open_site() as site:
+            generator = LoadGenerator.best(core=cores.load, folder=site.folder)
+            settings = {**site.settings, "load": generator.name}
             try:
                 rows += part(site, generator, cores, effort)
             except Exception:  # noqa: BLE001  # the process's edge: what else was measured is still worth its table
                 failed.append(name)
                 traceback.print_exc()
-        settings = {
-            **site.settings,
-            "tenants": f"{reading.STORES}",
-            "load": generator.name,
-            "failed parts": ", ".join(failed) or "none",
-            "server on core": f"{cores.server}",
-            "load on core": f"{cores.load}",
-        }
+    settings |= {
+        "tenants": f"{reading.STORES}",
+        "failed parts": ", ".join(failed) or "none",
+        "server on core": f"{cores.server}",
+        "load on core": f"{cores.load}",
+    }
     by_key = {row.key: row for row in rows}
     checked = [one for one in (target.check(by_key) for target in TARGETS) if one is not None]
     return Report(machine=machine.describe(), settings=settings, rows=rows, targets=checked)
