@@ -37,7 +37,7 @@ _POOL_SIZE = 16
 _BEGIN = "BEGIN; SET LOCAL app.tenant_id = '{}'"
 _RESERVE = """
 WITH locked AS MATERIALIZED (
-    SELECT s.stock_id, e.sku, e.title, e.contributors->0->>'name' AS author, e.list_price_minor, w.quantity
+    SELECT s.stock_id, e.sku, e.title, e.contributors->0->>'name' AS author, e.publisher, e.list_price_minor, w.quantity
     FROM unnest($3::uuid[], $4::int[]) AS w(edition_id, quantity)
     JOIN write.stock s ON s.tenant_id = $1 AND s.location_id = $2 AND s.edition_id = w.edition_id
     JOIN write.edition e ON e.tenant_id = $1 AND e.edition_id = w.edition_id
@@ -46,7 +46,7 @@ WITH locked AS MATERIALIZED (
 UPDATE write.stock s SET reserved = s.reserved + locked.quantity, version = s.version + 1
 FROM locked WHERE s.tenant_id = $1 AND s.stock_id = locked.stock_id AND s.on_hand - s.reserved >= locked.quantity
 RETURNING s.stock_id, s.edition_id, s.version, s.on_hand, s.reserved, s.value_minor, locked.sku, locked.title,
-          locked.author, locked.list_price_minor, locked.quantity
+          locked.author, locked.publisher, locked.list_price_minor, locked.quantity
 """
 _KEEP = """
 WITH placed AS (
@@ -195,6 +195,7 @@ def _ordered(row: asyncpg.Record) -> OrderedLine:
         total_minor=total,
         cost_minor=0,
         tax_rate_basis_points=0,
+        publisher=row["publisher"],
     )
 
 
