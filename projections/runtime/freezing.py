@@ -209,10 +209,16 @@ class Freezing:
             async with transaction(self._log_pool, tenant_id=None) as connection:
                 stored = await fetch(connection, [want])
         except UNREADABLE:  # told where it was found; what is live must not wait for it
-            self._rests_until[before.tenant_id] = time.monotonic() + _STUCK_PAUSE_SECONDS
+            self._rest(before.tenant_id)
+            return False
+        if not stored:  # the log ends before the snapshot, as one restored from a backup may
+            self._rest(before.tenant_id)
             return False
         events = read_events(stored, self._skips.unread([before]))
         result = await self._projecting.project(Batch(leases=(self._lease,), checkpoints=(before,), events=events))
         if all(one.position == before.position for one in result.checkpoints):
-            self._rests_until[before.tenant_id] = time.monotonic() + _STUCK_PAUSE_SECONDS
+            self._rest(before.tenant_id)
         return any(one.parked > before.parked for one in result.checkpoints)
+
+    def _rest(self, tenant_id: UUID) -> None:
+        self._rests_until[tenant_id] = time.monotonic() + _STUCK_PAUSE_SECONDS
