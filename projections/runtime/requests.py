@@ -24,6 +24,8 @@ from shared_kernel.subscription.stopping import heed_cancellation
 _LOOKS_APART, _LOOK_SECONDS = 5, 0.1
 """How often it is only asked whether anything is asked for, before all is looked after; and each time in between, which
 is what a request, or the next step of one that is under way, may wait."""
+_PAUSE_SECONDS = 0.5
+"""After a look that failed: as a rule the database is away, and each says so in the log."""
 _ORPHANED_SECONDS = 60.0
 """Another release may run beside this one and serve what this one does not know."""
 _NOT_KNOWN = "no release that runs has such a projection or version"
@@ -70,7 +72,11 @@ WHERE r.state = 'running' AND CASE r.kind
     ELSE false END
 RETURNING r.kind, r.name, r.version, r.to_build
 """
-_ASKED = "SELECT EXISTS (SELECT FROM projection.request WHERE state = 'requested' AND kind = ANY($1::text[]))"
+# Of what this release can begin: what is another's would be found again and again for as long as that is not there.
+_ASKED = """
+SELECT EXISTS (SELECT FROM projection.request WHERE state = 'requested' AND kind = ANY($3::text[])
+    AND (kind = 'retire' OR (name, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))))
+"""
 _LAST_CHANGE = """
 SELECT max(greatest(started_at, loaded_at, finished_at)) AS at, bool_or(state = 'running') AS is_busy,
     ARRAY(SELECT tenant_id FROM projection.checkpoint WHERE mode IN ('building', 'returning')
@@ -97,7 +103,7 @@ async def run_requests(parts: DrainParts, keeper: ShardKeeper) -> None:
             await watch.wait()
         except DATABASE_FAILURES as error:
             log.warning("requests_not_looked_at", error=type(error).__name__)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_PAUSE_SECONDS)
 
 
 class _Watch:
@@ -105,6 +111,7 @@ class _Watch:
 
     def __init__(self, parts: DrainParts, wake: Callable[[int], bool]) -> None:
         self._pool = parts.read_pool
+        self._catalog = parts.catalog
         self._news = parts.news
         self._wake = wake
         self._seen: datetime | None = None
@@ -126,8 +133,14 @@ class _Watch:
         """Until it is time to look: soon while something is under way, at once when something is asked for."""
         for _ in range(1 if self._is_busy else _LOOKS_APART):
             await asyncio.sleep(_LOOK_SECONDS)
-            if not self._is_busy and await self._pool.fetchval(_ASKED, list(KINDS)):
+            if not self._is_busy and await is_asked(self._pool, self._catalog):
                 return
+
+
+async def is_asked(pool: Pool, catalog: Catalog) -> bool:
+    """Whether there is a request that this release can begin."""
+    found: bool = await pool.fetchval(_ASKED, *_labels(catalog), list(KINDS))
+    return found
 
 
 async def _begin_one(pool: Pool, catalog: Catalog) -> bool:

@@ -6,8 +6,9 @@ from uuid import UUID
 import asyncpg
 
 from projections import order_list
+from projections.runtime.requests import is_asked
 from shared_kernel.identifiers import new_id
-from tests.builders.projecting import AnyProjection, assert_identical, projected, running_projector
+from tests.builders.projecting import AnyProjection, assert_identical, open_runtime, projected, running_projector
 from tests.builders.tally import tally
 from tests.eventually import eventually
 from tests.servers import Servers
@@ -48,6 +49,22 @@ async def obeyed(admin: asyncpg.Connection, kind: str, *, only: UUID | None = No
 async def positions(admin: asyncpg.Connection) -> dict[str, int]:
     """Up to where each projection shows every store."""
     return {row["name"]: row["at"] for row in await admin.fetch(_POSITIONS)}
+
+
+async def test_only_what_this_release_can_begin_is_found_between_two_looks(
+    servers: Servers, read_admin: asyncpg.Connection
+) -> None:
+    """What is another release's is not: it would be found again and again, and all be looked after each time."""
+    async with open_runtime(servers, PROJECTIONS) as runtime:
+        await ask(read_admin, "rebuild")
+        await read_admin.execute("UPDATE projection.request SET version = 99")
+        assert not await is_asked(runtime.read_pool, runtime.catalog)
+        await read_admin.execute("UPDATE projection.request SET kind = 'retire'")
+        assert await is_asked(runtime.read_pool, runtime.catalog)
+        await read_admin.execute("UPDATE projection.request SET kind = 'rebuild', version = 1")
+        assert await is_asked(runtime.read_pool, runtime.catalog)
+        await read_admin.execute("UPDATE projection.request SET state = 'running'")
+        assert not await is_asked(runtime.read_pool, runtime.catalog)
 
 
 async def test_a_paused_projection_stands_still_and_goes_on_from_there(
