@@ -1,7 +1,8 @@
 """A batch's end in one statement: so many round trips, and nothing at all where something is not as believed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 
 import asyncpg
 import msgspec
@@ -33,6 +34,11 @@ from tests.servers import Servers
 
 STORE = id_of("one")
 _STANDS = "(tenant_id, name, version, build) = ($1, $2, $3, $4)"
+# Of this database: others of the same server belong to tests that run beside this one.
+_WAITS = """
+SELECT EXISTS (SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%held AS%')
+"""
 
 
 def two_orders() -> OrderLog:
@@ -116,7 +122,9 @@ async def test_a_checkpoint_that_is_not_as_believed_closes_the_gate_for_all(
     assert await dump_read_database(servers) == before
 
 
-async def test_a_lost_lease_and_a_held_checkpoint_close_the_gate_without_waiting(servers: Servers) -> None:
+async def test_a_lost_lease_and_a_held_checkpoint_close_the_gate_without_waiting(
+    servers: Servers, read_admin: asyncpg.Connection
+) -> None:
     """One of two leases is enough; and who holds a checkpoint is not waited for."""
     await write_log(servers.write_admin_url, two_orders().events)
     async with open_runtime(servers, PROJECTIONS) as runtime:
@@ -130,7 +138,7 @@ async def test_a_lost_lease_and_a_held_checkpoint_close_the_gate_without_waiting
             assert not await end(runtime, batch)
         assert await dump_read_database(servers) == before
         assert await end(runtime, batch)
-    await assert_identical(servers, ())
+    await assert_ended(servers, read_admin)
 
 
 @pytest.mark.parametrize("column", ["position", "revision"])
@@ -139,24 +147,59 @@ async def test_what_changes_between_the_snapshot_and_the_locks_closes_the_gate(
 ) -> None:
     """The statement waits for a lease, and a checkpoint that its snapshot shows as believed moves on meanwhile."""
     await write_log(servers.write_admin_url, two_orders().events)
-
-    async def waiting() -> int:
-        asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%held AS%'"
-        found: int = await read_admin.fetchval(asked)
-        return found
-
     async with open_runtime(servers, PROJECTIONS) as runtime:
         lease = await runtime.lease(shard_of(STORE))
         batch = await batch_of(runtime, lease)
-        async with transaction(runtime.read_pool, tenant_id=None) as other:
-            await other.execute("SELECT FROM projection.lease WHERE shard = $1 FOR UPDATE", lease.shard)
-            ending = asyncio.create_task(end(runtime, batch))
-            await eventually(waiting, (1).__eq__)
-            change = f"UPDATE projection.checkpoint SET {column} = {column} + 1 WHERE {_STANDS}"  # noqa: S608 - ours
-            await read_admin.execute(change, *one_of(batch).id)
-            before = await dump_read_database(servers)
+        before = await dump_read_database(servers)
+        change = f"UPDATE projection.checkpoint SET {column} = {column} + $5 WHERE {_STANDS}"  # noqa: S608 - ours
+        async with held_up(servers, read_admin, lease, end(runtime, batch)) as (ending, _):
+            await read_admin.execute(change, *one_of(batch).id, 1)
         assert not await ending
+        await read_admin.execute(change, *one_of(batch).id, -1)
     assert await dump_read_database(servers) == before
+
+
+async def test_what_changes_nothing_that_is_believed_leaves_the_gate_open(
+    servers: Servers, read_admin: asyncpg.Connection
+) -> None:
+    """The lease is renewed, checkpoints are written anew as they were: what is locked is not what the snapshot shows.
+
+    Were the gate open and a checkpoint not moved, the same events would be folded into the same rows again.
+    """
+    await write_log(servers.write_admin_url, two_orders().events)
+    async with open_runtime(servers, PROJECTIONS) as runtime:
+        lease = await runtime.lease(shard_of(STORE))
+        batch = await batch_of(runtime, lease)
+        async with held_up(servers, read_admin, lease, end(runtime, batch)) as (ending, holder):
+            await read_admin.execute("UPDATE projection.checkpoint SET paused = paused")
+            await holder.execute("UPDATE projection.lease SET expires_at = expires_at + interval '1 s'")
+        assert await ending
+    await assert_ended(servers, read_admin)
+
+
+@asynccontextmanager
+async def held_up(
+    servers: Servers, read_admin: asyncpg.Connection, lease: Lease, statement: Coroutine[None, None, bool]
+) -> AsyncIterator[tuple[asyncio.Task[bool], asyncpg.Connection]]:
+    """Within the block the statement waits for its lease, which another connection holds."""
+    holder = await asyncpg.connect(servers.read_admin_url)
+    try:
+        async with holder.transaction():
+            await holder.execute("SELECT FROM projection.lease WHERE shard = $1 FOR UPDATE", lease.shard)
+            ending = asyncio.create_task(statement)
+            # Not by the holder: within a transaction PostgreSQL says again what it said first.
+            await eventually(lambda: read_admin.fetchval(_WAITS))
+            yield ending, holder
+    finally:
+        await holder.close()
+
+
+async def assert_ended(servers: Servers, read_admin: asyncpg.Connection) -> None:
+    """Every prompt view shows both orders, and says so."""
+    rows = await read_admin.fetch("SELECT name, position FROM projection.checkpoint")
+    moved = {one.view.name: 0 if one.sums else 2 for one in PROJECTIONS}
+    assert {row["name"]: row["position"] for row in rows} == moved
+    await assert_identical(servers)
 
 
 def one_of(batch: Batch) -> Checkpoint:
